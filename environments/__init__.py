@@ -1,0 +1,1 @@
+"""What can run, and what runs for a person: templates, images, volumes and workspaces."""

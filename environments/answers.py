@@ -1,0 +1,187 @@
+"""What the API says of workspaces: plain values, gathered with a fixed number of queries, and their shapes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from django.conf import settings
+from rest_framework import serializers
+
+from environments import addresses
+from environments.models import Workspace
+from environments.states import W, WorkspaceState, state_of
+from portal.compute import queue
+from portal.compute.models import Allocation
+from portal.compute.states import COMING_UP, Phase, Reason
+from portal.lib.errors import Next
+from portal.lib.money import Money
+from portal.lib.rest import MoneyOut, NextOut
+from portal.usage import costs
+
+WAITING = "waiting"
+UNREACHABLE = "unreachable"
+
+
+@dataclass(frozen=True, slots=True)
+class Why:
+    code: str
+    message: str
+    next: Next | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    per_hour: Money
+    so_far: Money
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """`eta_seconds` is None: how long the others will run is not known."""
+
+    position: int
+    eta_seconds: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WorkspaceAnswer:
+    id: str
+    name: str
+    template: str
+    version: str
+    ide: str | None
+    size: str
+    team: str
+    owner: str
+    state: WorkspaceState
+    stage: str | None
+    reason: Why | None
+    url: str
+    allocation: str | None
+    cost: Cost
+    queue: Place | None
+    created_at: datetime
+    started_at: datetime | None
+    last_activity_at: datetime | None
+    stops_at: datetime | None
+
+
+def answers(workspaces: Sequence[Workspace]) -> list[WorkspaceAnswer]:
+    rates = costs.per_hour({workspace.size for workspace in workspaces})
+    spent = costs.so_far(workspace.pk for workspace in workspaces)
+    line = queue.positions({a.pk for w in workspaces if (a := w.allocation) and a.phase == Phase.PENDING})
+    nothing = Money(Decimal(0), settings.CURRENCY)
+    return [
+        _answer(workspace, Cost(rates[workspace.size_id], spent.get(workspace.pk, nothing)), line)
+        for workspace in workspaces
+    ]
+
+
+def _answer(workspace: Workspace, cost: Cost, line: dict[str, int]) -> WorkspaceAnswer:
+    allocation, template = workspace.allocation, workspace.version.template
+    state = state_of(allocation, workspace.deleted_at is not None)
+    position = line.get(allocation.pk) if allocation else None
+    return WorkspaceAnswer(
+        id=workspace.pk,
+        name=workspace.name,
+        template=template.slug,
+        version=workspace.version.version,
+        ide=template.ide or None,
+        size=workspace.size_id,
+        team=workspace.team.slug,
+        owner=workspace.owner.username,
+        state=state,
+        stage=allocation.phase if allocation and state == W.STARTING else None,
+        reason=_why(workspace, allocation, state) if allocation else None,
+        url=addresses.url(workspace.pk),
+        allocation=allocation.pk if allocation else None,
+        cost=cost,
+        queue=Place(position) if position else None,
+        created_at=workspace.created_at,
+        started_at=allocation.started_at if allocation else None,
+        last_activity_at=workspace.last_activity_at,
+        stops_at=None,
+    )
+
+
+def _why(workspace: Workspace, allocation: Allocation, state: WorkspaceState) -> Why | None:
+    """Why it is not running, where there is something to say."""
+    match state:
+        case W.QUEUED:
+            return Why(WAITING, allocation.message)
+        case W.STARTING if allocation.phase == Phase.PULLING and allocation.message:
+            return Why(WAITING, allocation.message)
+        case W.UNREACHABLE:
+            return Why(UNREACHABLE, "The container engine does not answer. It may well be running; nothing is lost.")
+        case W.FAILED:
+            again = Next("Try again", f"/workspaces/{workspace.pk}/")
+            return _ending(allocation, again)
+        case W.STOPPED | W.DELETED:
+            return _ending(allocation, None)
+        case _:
+            return None
+
+
+def _ending(allocation: Allocation, again: Next | None) -> Why:
+    reason = Reason(allocation.reason)
+    return Why(reason, allocation.message or reason.label, again)
+
+
+class WhyOut(serializers.Serializer[Why]):
+    code = serializers.CharField(help_text="Why it ended, or `waiting`, or `unreachable`.")
+    message = serializers.CharField()
+    next = NextOut(allow_null=True)
+
+
+class CostOut(serializers.Serializer[Cost]):
+    per_hour = MoneyOut()
+    so_far = MoneyOut()
+
+
+class PlaceOut(serializers.Serializer[Place]):
+    position = serializers.IntegerField(help_text="1 is next.")
+    eta_seconds = serializers.IntegerField(allow_null=True, help_text="Null while nobody can know.")
+
+
+class WorkspaceOut(serializers.Serializer[Any]):
+    """A workspace."""
+
+    id = serializers.CharField()
+    name = serializers.CharField()
+    template = serializers.CharField()
+    version = serializers.CharField()
+    ide = serializers.CharField(allow_null=True)
+    size = serializers.CharField()
+    team = serializers.CharField(help_text="Who pays.")
+    owner = serializers.CharField()
+    state = serializers.ChoiceField(WorkspaceState.choices)
+    stage = serializers.ChoiceField(
+        sorted((p.value, p.label) for p in COMING_UP), allow_null=True, help_text="Only while it is starting."
+    )
+    reason = WhyOut(allow_null=True)
+    url = serializers.URLField(help_text="Where it is; `open` gives a link that lets a browser in.")
+    allocation = serializers.CharField(allow_null=True, help_text="Id of its latest share of a node.")
+    cost = CostOut()
+    queue = PlaceOut(allow_null=True)
+    created_at = serializers.DateTimeField()
+    started_at = serializers.DateTimeField(allow_null=True)
+    last_activity_at = serializers.DateTimeField(allow_null=True)
+    stops_at = serializers.DateTimeField(allow_null=True)
+
+
+class StepOut(serializers.Serializer[Any]):
+    """One step of a workspace's latest start."""
+
+    def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
+        phase = {"choices": Phase.choices}
+        return {
+            "at": serializers.DateTimeField(),
+            "from": serializers.ChoiceField(source="from_phase", allow_null=True, help_text="Null at first.", **phase),
+            "to": serializers.ChoiceField(source="to_phase", **phase),
+            "reason": serializers.CharField(allow_null=True),
+            "actor": serializers.CharField(help_text="A user's name, or the part of Berth that did it."),
+            "message": serializers.CharField(),
+            "seconds": serializers.FloatField(allow_null=True, help_text="How long it lasted; null while it lasts."),
+        }

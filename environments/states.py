@@ -1,0 +1,64 @@
+"""States of images and workspaces, as data."""
+
+from django.db import models
+from django.db.models import Q
+
+from portal.compute.models import Allocation
+from portal.compute.states import COMING_UP, FAILURES, Desired, Phase
+
+
+class ImageState(models.TextChoices):
+    QUEUED = "queued", "Waiting to be built"
+    BUILDING = "building", "Building"
+    READY = "ready", "Ready"
+    FAILED = "failed", "Failed"
+
+
+class WorkspaceState(models.TextChoices):
+    QUEUED = "queued", "Queued"
+    STARTING = "starting", "Starting"
+    RUNNING = "running", "Running"
+    STOPPING = "stopping", "Stopping"
+    STOPPED = "stopped", "Stopped"
+    FAILED = "failed", "Failed"
+    UNREACHABLE = "unreachable", "Unreachable"
+    DELETED = "deleted", "Deleted"
+
+
+W = WorkspaceState
+ACTIVE = frozenset({W.QUEUED, W.STARTING, W.RUNNING, W.STOPPING, W.UNREACHABLE})
+
+
+def state_of(allocation: Allocation | None, deleted: bool) -> WorkspaceState:
+    """A workspace's state is derived from its latest allocation, never stored."""
+    if allocation is None or not allocation.open:
+        if deleted:
+            return W.DELETED
+        failed = allocation is not None and allocation.reason in FAILURES
+        return W.FAILED if failed else W.STOPPED
+    if allocation.unknown_since is not None:
+        return W.UNREACHABLE
+    if allocation.desired == Desired.END or allocation.phase == Phase.STOPPING:
+        return W.STOPPING
+    if allocation.phase == Phase.PENDING:
+        return W.QUEUED
+    return W.STARTING if allocation.phase in COMING_UP else W.RUNNING
+
+
+def where_state(state: WorkspaceState) -> Q:
+    """The same as `state_of`, as a filter on workspaces."""
+    over = Q(allocation=None) | Q(allocation__phase=Phase.ENDED)
+    broken = Q(allocation__phase=Phase.ENDED, allocation__reason__in=FAILURES)
+    unknown = ~over & Q(allocation__unknown_since__isnull=False)
+    ending = ~over & ~unknown & (Q(allocation__desired=Desired.END) | Q(allocation__phase=Phase.STOPPING))
+    wanted = ~over & ~unknown & ~ending
+    return {
+        W.DELETED: over & Q(deleted_at__isnull=False),
+        W.FAILED: broken & Q(deleted_at=None),
+        W.STOPPED: over & ~broken & Q(deleted_at=None),
+        W.UNREACHABLE: unknown,
+        W.STOPPING: ending,
+        W.QUEUED: wanted & Q(allocation__phase=Phase.PENDING),
+        W.STARTING: wanted & Q(allocation__phase__in=COMING_UP),
+        W.RUNNING: wanted & Q(allocation__phase=Phase.RUNNING),
+    }[state]

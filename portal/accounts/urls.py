@@ -1,0 +1,13 @@
+"""Routes of signing in and of tokens."""
+
+from django.contrib.auth.views import LogoutView
+from django.urls import path
+
+from portal.accounts import views
+
+urlpatterns = [
+    path("sign-in/", views.SignIn.as_view(), name="sign-in"),
+    path("sign-out/", LogoutView.as_view(), name="sign-out"),
+    path("tokens/", views.tokens, name="tokens"),
+    path("tokens/<str:token_id>/revoke/", views.revoke_token, name="token-revoke"),
+]

@@ -1,0 +1,1 @@
+"""Assembles the REST API: authentication, errors, pages, routes."""

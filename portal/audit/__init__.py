@@ -1,0 +1,1 @@
+"""Who did what to what: an append-only, hash-chained record."""

@@ -1,0 +1,1 @@
+"""The agent: one per engine; watches, probes, collects logs and samples, and ticks when nobody else does."""

@@ -1,0 +1,31 @@
+"""The runtime this process drives, made once from settings. Only `worker`, `images` and `agent` call it."""
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+
+from runtimes.base import Runtime
+
+
+def _options() -> dict[str, Any]:
+    match settings.RUNTIME:
+        case "docker":
+            bundle = Path(settings.CA_BUNDLE) if settings.CA_BUNDLE else None
+            return {
+                "base_url": settings.ENGINE_URL or None,
+                "networks": settings.CONTAINER_NETWORKS,
+                "ca_bundle": bundle,
+            }
+        case "local":
+            return {"root": settings.BERTH_DATA / "runtime"}
+        case _:
+            return {}
+
+
+@cache
+def runtime() -> Runtime:
+    from runtimes import registry  # here, so that the web tier never loads an engine's SDK
+
+    return registry.make(settings.RUNTIME, instance=settings.INSTANCE, **_options())

@@ -1,0 +1,22 @@
+"""Celery's door to compute: each task re-reads, does one thing, and may be lost or run twice."""
+
+from portal.celery import short
+from portal.compute import admission, ticking
+from portal.compute import reconcile as reconciling
+from portal.compute.actions import ring_reconcile
+
+
+@short
+def admit() -> None:
+    for allocation_id in admission.admit():
+        ring_reconcile(allocation_id)
+
+
+@short
+def reconcile(allocation_id: str) -> None:
+    reconciling.reconcile(allocation_id)
+
+
+@short
+def tick() -> None:
+    ticking.tick("worker", ring_reconcile)

@@ -1,0 +1,59 @@
+"""Performs a transition: the one function through which an allocation changes phase."""
+
+from typing import Any
+
+from django.db import transaction
+
+from portal.compute import owners
+from portal.compute.models import Allocation, Transition
+from portal.compute.states import TRANSITIONS, Phase, Reason
+from portal.lib import clock
+from portal.lib.states import compare_and_swap, refresh
+from portal.live.redis import publish
+
+
+@transaction.atomic
+def move(
+    allocation: Allocation,
+    to: Phase,
+    *,
+    actor: str,
+    reason: Reason = Reason.NONE,
+    message: str = "",
+    fenced: bool = True,
+    **changes: Any,
+) -> bool:
+    """Move on if the row still has the phase, generation and (for a reconcile) fence in hand.
+
+    Writes the Transition, tells the owner and observers, publishes the topic on commit; True when done.
+    Raises ValueError for a step that TRANSITIONS does not know.
+    """
+    came_from = Phase(allocation.phase)
+    if to not in TRANSITIONS[came_from]:
+        raise ValueError(f"{came_from} cannot become {to}")
+    expected = {"pk": allocation.pk, "phase": came_from, "generation": allocation.generation}
+    if fenced:
+        expected["fence"] = allocation.fence
+    now = clock.now()
+    changes |= {"phase": to, "phase_at": now, "reason": reason, "message": message, "next_look_at": now}
+    changes.setdefault("progress", None)
+    changes.setdefault("attempts", 0)
+    if to == Phase.ENDED:
+        changes |= {"unknown_since": None, "address": ""}
+        changes["ended_at"] = max(changes.get("ended_at") or now, allocation.started_at or allocation.created_at)
+    if not compare_and_swap(Allocation.objects.all(), expected, changes):
+        return False
+    refresh(allocation, changes)
+    written = Transition.objects.create(
+        allocation=allocation,
+        at=now,
+        from_phase=came_from,
+        to_phase=to,
+        generation=allocation.generation,
+        reason=reason,
+        message=message,
+        actor=actor,
+    )
+    owners.tell(allocation, written)
+    publish(allocation.topic, f"user-{allocation.user_id}", "allocations")
+    return True

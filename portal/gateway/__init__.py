@@ -1,0 +1,1 @@
+"""The way into a workspace: tickets, workspace sessions, the authorisation endpoint, nginx and the relay."""

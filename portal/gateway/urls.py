@@ -1,0 +1,11 @@
+"""Routes that only nginx reaches; on the portal's host they do not exist."""
+
+from django.urls import path
+
+from portal.gateway import views
+
+urlpatterns = [
+    path("gateway/auth", views.authorise),
+    path("gateway/enter/", views.enter),
+    path("gateway/denied/", views.denied),
+]

@@ -1,0 +1,12 @@
+"""Identifiers: ULIDs, which sort by the time they were made and are safe in a host name."""
+
+import re
+
+from ulid import ULID
+
+LENGTH = 26
+PATTERN = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}")
+
+
+def new_id() -> str:
+    return str(ULID())

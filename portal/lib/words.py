@@ -1,0 +1,80 @@
+"""Numbers as people say them: durations, moments, amounts of money and of memory."""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+
+from portal.lib.money import CENT, Money
+
+SIGNS = {"EUR": "€", "USD": "$", "GBP": "£"}
+MINUTE, HOUR, DAY = 60, 3_600, 86_400
+
+
+def duration(seconds: float) -> str:
+    """8.3 s, 42 s, 1 min 15 s, 16 min, 3 h 12 m, 2 d 4 h."""
+    if seconds < 9.95:
+        return f"{max(seconds, 0):.1f} s"
+    whole = round(seconds)
+    if whole < MINUTE:
+        return f"{whole} s"
+    if whole < HOUR:
+        minutes, rest = divmod(whole, MINUTE)
+        return f"{minutes} min {rest} s" if rest and minutes < 10 else f"{minutes} min"
+    if whole < DAY:
+        return _two(whole, HOUR, "h", MINUTE, "m")
+    return _two(whole, DAY, "d", HOUR, "h")
+
+
+def _two(whole: int, big: int, big_name: str, small: int, small_name: str) -> str:
+    first, rest = divmod(whole, big)
+    second = rest // small
+    return f"{first} {big_name} {second} {small_name}" if second else f"{first} {big_name}"
+
+
+def moment(at: datetime, now: datetime) -> str:
+    """Just now, 12 min ago, 3 h ago, in 2 days; beyond a month the date."""
+    seconds = (now - at).total_seconds()
+    distance = abs(seconds)
+    if distance < 10:
+        return "just now"
+    if distance >= 30 * DAY:
+        return day(at)
+    text = _rough(distance)
+    return f"{text} ago" if seconds > 0 else f"in {text}"
+
+
+def _rough(distance: float) -> str:
+    if distance < MINUTE:
+        return f"{int(distance)} s"
+    if distance < HOUR:
+        return f"{int(distance // MINUTE)} min"
+    if distance < DAY:
+        return f"{int(distance // HOUR)} h"
+    days = int(distance // DAY)
+    return "1 day" if days == 1 else f"{days} days"
+
+
+def day(at: datetime) -> str:
+    """21 Nov 2026."""
+    return f"{at.day} {at:%b %Y}"
+
+
+def exactly(at: datetime) -> str:
+    """21 Nov 2026, 14:02 UTC."""
+    at = at.astimezone(UTC)
+    return f"{day(at)}, {at:%H:%M} UTC"
+
+
+def money(value: Money) -> str:
+    """€ 2.41; four digits where two would say nothing."""
+    tiny = Decimal(0) < abs(value.amount) < CENT
+    digits = 4 if tiny else 2
+    return f"{SIGNS.get(value.currency, value.currency)} {value.amount:,.{digits}f}"
+
+
+def size(count: float) -> str:
+    """Bytes: 96 MB, 1.4 GB."""
+    for unit, scale in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if count >= scale:
+            amount = count / scale
+            return f"{amount:.1f} {unit}" if amount < 10 else f"{amount:.0f} {unit}"
+    return f"{count:.0f} bytes"

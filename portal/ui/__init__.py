@@ -1,0 +1,1 @@
+"""What all pages share: template tags, home page, error pages."""

@@ -1,0 +1,8 @@
+"""Registers portal.ui with Django."""
+
+from django.apps import AppConfig
+
+
+class UiConfig(AppConfig):
+    name = "portal.ui"
+    label = "ui"

@@ -1,0 +1,65 @@
+"""Content security policy on every page, and expected failures as pages with the same sentence the API gives."""
+
+from collections.abc import Callable
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import redirect, render
+
+from environments import addresses
+from portal.lib.errors import Problem
+
+GetResponse = Callable[[HttpRequest], HttpResponseBase]
+PAGES = {400, 403, 404, 409, 429}
+
+
+def _policy() -> str:
+    workspaces = addresses.origin("*") if not addresses.path_mode() else addresses.origin("")
+    return (
+        "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; "
+        f"form-action 'self' {workspaces}; frame-ancestors 'none'"
+    )
+
+
+def content_security_policy(get_response: GetResponse) -> GetResponse:
+    policy = _policy()
+    relaxed = policy.replace(
+        "default-src 'self'",
+        "default-src 'self'; style-src 'self' 'unsafe-inline'; script-src 'self' 'unsafe-inline'",
+    )  # Swagger's page sets itself up inline
+
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        response = get_response(request)
+        is_docs = request.path == "/api/v1/docs/"
+        response.headers.setdefault("Content-Security-Policy", relaxed if is_docs else policy)
+        return response
+
+    return middleware
+
+
+class problems:  # noqa: N801 - a middleware is named like a function in settings
+    """Turns a Problem raised in a page's view into its error page; validation belongs to forms, as 422."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
+        if not isinstance(error, Problem):
+            return None
+        page = error.status if error.status in PAGES else 400
+        context = {"message": error.detail, "next": error.next_step}
+        return render(request, f"errors/{page}.html", context, status=error.status)
+
+
+def signed_out(request: HttpRequest) -> HttpResponse:
+    """To the sign-in page and back; a fragment tells htmx to take the whole page there."""
+    where = f"{settings.LOGIN_URL}"
+    response = redirect(where)
+    target = f"{response.url}?next={request.path}"
+    if request.headers.get("HX-Request"):
+        return HttpResponse(status=401, headers={"HX-Redirect": f"{response.url}?next=/"})
+    return redirect(target)

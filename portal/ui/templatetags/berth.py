@@ -1,0 +1,179 @@
+"""Components of the pages: icons, states, times, amounts, charts, form fields, navigation."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlencode
+
+from django import forms, template
+from django.forms import BoundField
+from django.template import Context
+from django.templatetags.static import static
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from portal.lib import charts, clock, words
+from portal.lib.money import Money
+from portal.live import topics
+
+register = template.Library()
+
+# state: (colour of the dot, word)
+STATES = {
+    "queued": ("amber", "Waiting"),
+    "starting": ("blue", "Starting"),
+    "running": ("green", "Running"),
+    "stopping": ("blue", "Stopping"),
+    "stopped": ("grey", "Stopped"),
+    "failed": ("red", "Failed"),
+    "unreachable": ("amber", "Not answering"),
+    "deleted": ("grey", "Deleted"),
+    "ready": ("green", "Ready"),
+    "building": ("blue", "Building"),
+    "missing": ("grey", "Not built"),
+    "now": ("green", "Starts now"),
+    "queue": ("amber", "Waits"),
+    "never": ("grey", "Never"),
+}
+MOVING = frozenset({"queued", "starting", "stopping", "unreachable", "building"})
+SECTIONS = {
+    "home": "home",
+    "workspaces": "workspaces",
+    "workspace": "workspaces",
+    "images": "images",
+    "image": "images",
+    "tokens": "tokens",
+    "token": "tokens",
+}
+
+
+@register.simple_tag
+def icon(name: str) -> SafeString:
+    """An icon of the sprite; decoration only, so a word stands beside it."""
+    sprite = static("vendor/icons.svg")
+    return format_html('<svg class="icon" aria-hidden="true"><use href="{}#{}"></use></svg>', sprite, name)
+
+
+@register.simple_tag
+def status(state: str, word: str = "") -> SafeString:
+    """A dot and a word: the word of the state, or a better one."""
+    colour, default = STATES.get(state, ("grey", state))
+    return format_html(
+        '<span class="status-word"><span class="dot dot-{}" aria-hidden="true"></span>{}</span>',
+        colour,
+        word or default,
+    )
+
+
+@register.filter
+def state_word(state: str) -> str:
+    return STATES.get(state, ("", state))[1]
+
+
+@register.filter
+def moving(state: str) -> bool:
+    """Whether this state changes by itself soon."""
+    return state in MOVING
+
+
+@register.simple_tag
+def ago(at: datetime | None) -> SafeString | str:
+    """How long ago, or in how long; the exact time on hover."""
+    return _time(at, words.moment(at, clock.now())) if at else "never"
+
+
+@register.simple_tag
+def since(at: datetime) -> SafeString:
+    """How long it has lasted."""
+    return _time(at, words.duration((clock.now() - at).total_seconds()))
+
+
+def _time(at: datetime, text: str) -> SafeString:
+    return format_html('<time datetime="{}" title="{}">{}</time>', at.isoformat(), words.exactly(at), text)
+
+
+@register.filter
+def duration(seconds: float | None) -> str:
+    return "" if seconds is None else words.duration(seconds)
+
+
+@register.filter
+def money(value: Money | None) -> str:
+    return "—" if value is None else words.money(value)
+
+
+@register.filter
+def plain(value: Money | str) -> str:
+    """A value of a details row: money is written as money."""
+    return words.money(value) if isinstance(value, Money) else str(value)
+
+
+@register.filter
+def lines(texts: Iterable[str]) -> str:
+    return "\n".join(texts)
+
+
+@register.filter(name="bytes")
+def size_in_bytes(count: float | None) -> str:
+    return "—" if count is None else words.size(count)
+
+
+@register.filter
+def amount(value: float, unit: str) -> str:
+    return charts.amount(value, unit)
+
+
+@register.simple_tag
+def sparkline(values: Iterable[float], limit: float, label: str) -> SafeString:
+    return charts.sparkline(list(values), limit, label)
+
+
+@register.inclusion_tag("components/chart.html")
+def chart(series: charts.Series) -> dict[str, Any]:
+    """The line, its figures and the same numbers as a table."""
+    return {
+        "series": series,
+        "drawing": charts.line_chart(series),
+        "last": series.points[-1][1] if series.points else None,
+        "rows": list(reversed(series.points))[:60],
+    }
+
+
+@register.inclusion_tag("components/field.html")
+def field(bound: BoundField) -> dict[str, Any]:
+    """A form field with its label, help and error; the first bad one takes the focus."""
+    first_bad = next((name for name in bound.form.fields if name in bound.form.errors), None)
+    return {
+        "field": bound,
+        "choices": bound.subwidgets if bound.use_fieldset else None,
+        "widget": None if bound.use_fieldset else bound.as_widget(attrs=_attributes(bound, first_bad)),
+        "describedby": bound.aria_describedby,
+    }
+
+
+def _attributes(bound: BoundField, first_bad: str | None) -> dict[str, Any]:
+    select = isinstance(bound.field.widget, forms.Select)
+    attributes: dict[str, Any] = {"class": "form-select" if select else "form-control"}
+    if bound.errors:
+        attributes["class"] += " is-invalid"
+    if bound.name == first_bad:
+        attributes["autofocus"] = True
+    return attributes
+
+
+@register.simple_tag(takes_context=True)
+def live(context: Context, names: list[str]) -> SafeString:
+    """Where this page's stream is: the names are signed for the person who looks."""
+    user = context["request"].user
+    query = urlencode({"topics": topics.sign(str(user.pk), list(names))})
+    return format_html('data-live="{}?{}"', reverse("live"), query)
+
+
+@register.inclusion_tag("components/nav_link.html", takes_context=True)
+def nav_link(context: Context, section: str, icon_name: str, label: str) -> dict[str, Any]:
+    """An entry of the side bar, marked where the page belongs to it."""
+    match = context["request"].resolver_match
+    name = (match.url_name or "") if match else ""
+    current = SECTIONS.get(name.split("-")[0]) == section
+    return {"url": reverse(section), "icon_name": icon_name, "label": label, "current": current}

@@ -1,0 +1,50 @@
+"""What something costs: per hour before it runs, so far while it runs."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from decimal import Decimal
+
+from django.conf import settings
+from django.db.models import F, Sum
+
+from portal.compute.models import Size
+from portal.lib import clock
+from portal.lib.money import Money
+from portal.usage.metering import METERS, price
+from portal.usage.models import UsageInterval
+
+SECONDS_PER_HOUR = Decimal(3600)
+
+
+def amount(quantity: Decimal, seconds: int, per_hour: Decimal) -> Decimal:
+    """quantity × seconds × price, exact; never rounded here."""
+    return quantity * seconds * per_hour / SECONDS_PER_HOUR
+
+
+def per_hour(sizes: Iterable[Size]) -> dict[str, Money]:
+    """Price of an hour of each size, by slug."""
+    prices = {meter: price(meter, clock.now()) for meter in METERS}
+    return {
+        size.slug: Money(size.cpu * prices["cpu"][0] + size.memory_gib * prices["memory"][0], prices["cpu"][1])
+        for size in sizes
+    }
+
+
+def so_far(owner_ids: Iterable[str]) -> dict[str, Money]:
+    """Cost by owner over all its allocations, open intervals counted up to now. One query."""
+    now = clock.now()
+    totals: dict[str, Decimal] = defaultdict(Decimal)
+    rows = UsageInterval.objects.filter(owner_id__in=list(owner_ids)).values_list(
+        "owner_id", "quantity", "price_per_hour", "started_at", "ended_at"
+    )
+    for owner_id, held, hourly, start, end in rows:
+        totals[owner_id] += amount(held, max(int(((end or now) - start).total_seconds()), 0), hourly)
+    return {owner_id: Money(total, settings.CURRENCY) for owner_id, total in totals.items()}
+
+
+def current_rate(user: str) -> Money:
+    """What a user's open intervals cost per hour together."""
+    total = UsageInterval.objects.filter(user=user, ended_at=None).aggregate(
+        total=Sum(F("quantity") * F("price_per_hour"))
+    )["total"]
+    return Money(total or Decimal(0), settings.CURRENCY)

@@ -1,0 +1,232 @@
+"""What every runtime driver promises: the data it takes and returns, its verbs and its errors."""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+
+class RuntimeFailure(Exception):
+    """Something the engine said no to; the message is one sentence a person can read."""
+
+
+class EngineUnreachable(RuntimeFailure):
+    """No answer in time. Says nothing about the container: callers must treat its state as unknown."""
+
+
+class ImageMissing(RuntimeFailure):
+    """The image is not on the engine; fetching it again may help."""
+
+
+class SpecConflict(RuntimeFailure):
+    """A container of that name exists, made from another spec; it was left alone."""
+
+
+class EngineRefused(RuntimeFailure):
+    """The engine answered and said no: bad spec, no space, name taken by a foreign container."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mount:
+    """A named volume at an absolute path inside; `labels` are put on the volume when it is first made."""
+
+    volume: str
+    target: str
+    read_only: bool = False
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """All that a driver may know of a container. Nothing outside this list reaches an engine.
+
+    cpu in cores, memory, tmp and shm in bytes. `image` is a digest or image id, never a tag.
+    `command` empty means the image's own; otherwise it is given to the image's entry point, if it has one.
+    `network` names a network private to one user; mounts lie under /home or /data.
+    `labels` must hold `berth.instance`, `berth.allocation`, `berth.owner`, `berth.generation`.
+    With a port, `{port}` in the command and in values of the environment stands for the port to listen on
+    (containers: `port` itself; processes: a free one), in every driver.
+    """
+
+    name: str
+    image: str
+    labels: Mapping[str, str]
+    network: str
+    cpu: float
+    memory: int
+    port: int | None = None
+    command: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+    mounts: tuple[Mount, ...] = ()
+    gpus: tuple[str, ...] = ()
+    pids: int = 4096
+    tmp: int = 2 * 1024**3
+    shm: int = 256 * 1024**2
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the spec, written as label `berth.spec`: equal digests are the same container."""
+        plain = asdict(self) | {"cpu": float(self.cpu)}
+        return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
+
+    def listening_on(self, port: int | None) -> "Spec":
+        """The spec with `{port}` filled in; unchanged when it serves nothing."""
+        if port is None:
+            return self
+        return replace(
+            self,
+            command=tuple(part.replace("{port}", str(port)) for part in self.command),
+            environment={name: value.replace("{port}", str(port)) for name, value in self.environment.items()},
+        )
+
+
+class ContainerState(StrEnum):
+    ABSENT = "absent"
+    CREATED = "created"
+    RUNNING = "running"
+    EXITED = "exited"
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What the engine says of one container now. Times are the engine's own, aware and in UTC."""
+
+    name: str
+    state: ContainerState
+    labels: Mapping[str, str] = field(default_factory=dict)
+    address: str | None = None
+    """`ip:port` that the gateway and probes can reach while running, if the spec names a port."""
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    exit_code: int | None = None
+    out_of_memory: bool = False
+    error: str = ""
+    """The engine's own words when it could not start the container."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """One line without its line end; `at` is when the engine received it; stream is stdout or stderr."""
+
+    at: datetime
+    stream: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """CPU as total seconds used since the start (a counter), memory in bytes without page cache."""
+
+    at: datetime
+    cpu_seconds: float
+    memory: int
+
+
+@dataclass(frozen=True, slots=True)
+class EngineInfo:
+    """Capacity of the machine behind the driver: cores, bytes; `version` is the engine's own word."""
+
+    name: str
+    version: str
+    cpu: float
+    memory: int
+
+
+@dataclass(frozen=True, slots=True)
+class ImageInfo:
+    """An image on the engine: `id` can be run as `Spec.image`; size in bytes."""
+
+    id: str
+    size: int
+    created_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a pull or build is: fraction 0..1 or None when unknown, and one line for people."""
+
+    fraction: float | None
+    message: str
+
+
+OnProgress = Callable[[Progress], None]
+"""May raise to cancel; the exception passes through the driver untouched."""
+
+
+class Runtime(Protocol):
+    """Verbs of a driver. All are synchronous, safe to call from several threads, and bounded in time
+    (30 s unless said otherwise); all raise EngineUnreachable when the engine does not answer in time.
+    """
+
+    kind: str
+    isolated: bool
+    """False when what runs can reach the host's files and processes (the pages say so)."""
+
+    def check(self) -> EngineInfo:
+        """The engine answers and this is its capacity."""
+
+    def ensure(self, spec: Spec) -> Observation:
+        """Create or adopt, and start once.
+
+        After it, exactly one container of `spec.name` exists, made from this spec (label `berth.spec`
+        equals `spec.digest`), and it has been started at least once; one that has already exited stays
+        exited, so that its exit code can be read. Volumes and the network it names exist.
+        Raises ImageMissing, SpecConflict (another spec under that name: nothing changed), EngineRefused.
+        """
+
+    def inspect(self, name: str) -> Observation:
+        """What is there now; state ABSENT when nothing is."""
+
+    def list(self, instance: str) -> list[Observation]:
+        """Every container labelled with this instance, exited ones too; never another instance's.
+
+        One that the engine lists but will not describe now has `error` set and no times, exit code or
+        address: ask `inspect` before acting on it.
+        """
+
+    def stop(self, name: str, *, force: bool = False) -> None:
+        """Ask it to end (SIGTERM), or end it at once (SIGKILL); returns without waiting.
+
+        After it, the signal was delivered or the container was not running. Absent is success.
+        """
+
+    def remove(self, name: str) -> None:
+        """After it, no container of that name exists; a running one is killed first. Absent is success."""
+
+    def logs(self, name: str, since: datetime | None, *, follow: bool) -> Iterator[LogLine]:
+        """Lines at or after `since` in order; with `follow` until the container ends (not bounded in time).
+
+        Ends quietly when the container is absent. `\\r` and `\\n` both end a line, and NUL is left out.
+        A line is cut at 8 KiB: what follows up to its end is dropped, and the cut line ends with a mark.
+        """
+
+    def stats(self, name: str) -> Usage | None:
+        """Counters of a running container; None when it does not run."""
+
+    def events(self) -> Iterator[str]:
+        """Names of our containers as something happens to them, until the connection breaks. Hints only."""
+
+    def remove_volume(self, name: str) -> None:
+        """After it, the volume and what was in it are gone. Absent is success; EngineRefused while in use."""
+
+    def remove_network(self, name: str) -> None:
+        """After it, the network is gone. Absent is success; EngineRefused while in use."""
+
+    def find_image(self, reference: str) -> ImageInfo | None:
+        """The image under that id, digest or tag, or None."""
+
+    def pull_image(self, reference: str, on_progress: OnProgress) -> ImageInfo:
+        """Bring `reference` here; may take an hour. Raises EngineRefused with the registry's reason."""
+
+    def build_image(self, tag: str, context: Path, on_progress: OnProgress) -> ImageInfo:
+        """Build the Dockerfile in `context`; may take an hour. Raises EngineRefused with the last lines.
+
+        The context always holds a file `company-ca.crt`: extra certificates to trust, or empty.
+        """
+
+    def import_image(self, tag: str, tar: BinaryIO) -> ImageInfo:
+        """Make an image of one layer from a tar stream of a root file system."""

@@ -1,0 +1,69 @@
+"""The one way a spec becomes a Docker container: every limit and every denial is in this file."""
+
+from typing import Any
+
+from runtimes.base import Mount, Spec
+
+USER = "1000:1000"
+
+
+def container_config(spec: Spec) -> dict[str, Any]:
+    """The body of the engine's `POST /containers/create`; nothing but what the spec lists goes in.
+
+    /tmp may hold programs (pip builds packages there); no set-user-id files and no devices.
+    Seccomp stays the engine's default profile because nothing here names another.
+    """
+    filled = spec.listening_on(spec.port)
+    config: dict[str, Any] = {
+        "Image": spec.image,
+        "User": USER,
+        "Env": [f"{name}={value}" for name, value in _environment(filled).items()],
+        "Labels": _labels(spec),
+        "HostConfig": _host_config(spec),
+        "NetworkingConfig": {"EndpointsConfig": {spec.network: {}}},
+    }
+    return config | ({"Cmd": list(filled.command)} if filled.command else {})
+
+
+def _environment(spec: Spec) -> dict[str, str]:
+    # Where NVIDIA's is the default runtime, an image or a user could ask for every GPU with this variable.
+    return {**spec.environment, "NVIDIA_VISIBLE_DEVICES": ",".join(spec.gpus) or "void"}
+
+
+def _labels(spec: Spec) -> dict[str, str]:
+    port = {"berth.port": str(spec.port)} if spec.port else {}
+    return {**spec.labels, **port, "berth.spec": spec.digest}
+
+
+def _host_config(spec: Spec) -> dict[str, Any]:
+    return {
+        "NetworkMode": spec.network,
+        "Privileged": False,
+        "CapDrop": ["ALL"],
+        "SecurityOpt": ["no-new-privileges"],
+        "IpcMode": "private",
+        "CgroupnsMode": "private",
+        "PidsLimit": spec.pids,
+        "Memory": spec.memory,
+        "MemorySwap": spec.memory,
+        "NanoCpus": round(spec.cpu * 1e9),
+        "ShmSize": spec.shm,
+        "Tmpfs": {"/tmp": f"rw,exec,nosuid,nodev,size={spec.tmp},mode=1777"},
+        "Init": True,
+        "LogConfig": {"Type": "json-file", "Config": {"max-size": "10m", "max-file": "3"}},
+        "RestartPolicy": {"Name": "no"},
+        "AutoRemove": False,
+        "PublishAllPorts": False,
+        "Mounts": [_mount(mount) for mount in spec.mounts],
+        "DeviceRequests": _device_requests(spec.gpus),
+    }
+
+
+def _mount(mount: Mount) -> dict[str, Any]:
+    return {"Type": "volume", "Source": mount.volume, "Target": mount.target, "ReadOnly": mount.read_only}
+
+
+def _device_requests(gpus: tuple[str, ...]) -> list[dict[str, Any]]:
+    if not gpus:
+        return []
+    return [{"Driver": "nvidia", "DeviceIDs": list(gpus), "Capabilities": [["gpu"]]}]
