@@ -25,6 +25,13 @@ def workspaces_of(user: User) -> QuerySet[Workspace]:
     return _joined().filter(owner=user, deleted_at=None)
 
 
+def visible_to(user: User) -> QuerySet[Workspace]:
+    """All a person may see, deleted ones too: their own, as lead their teams', as staff everyone's."""
+    if user.is_staff:
+        return _joined()
+    return _joined().filter(Q(owner=user) | Q(team__in=access.leads(user)))
+
+
 def _joined() -> QuerySet[Workspace]:
     return Workspace.objects.select_related(
         "owner",

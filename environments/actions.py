@@ -213,7 +213,7 @@ def rename(workspace: Workspace, name: str, *, actor: str) -> Workspace:
     before, row.name = row.name, _checked_name(row.owner, name, but=row.pk)
     row.save(update_fields=["name"])
     record(actor, "workspace.rename", row.topic, before={"name": before}, after={"name": row.name})
-    publish(row.topic)
+    publish(row.topic, f"workspaces-{row.owner_id}")
     return row
 
 

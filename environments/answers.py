@@ -7,13 +7,14 @@ from decimal import Decimal
 from typing import Any
 
 from django.conf import settings
+from django.db.models import OuterRef, QuerySet, Subquery
 from rest_framework import serializers
 
 from environments import addresses
 from environments.models import Workspace
 from environments.states import W, WorkspaceState, state_of
 from portal.compute import queue
-from portal.compute.models import Allocation
+from portal.compute.models import Allocation, Transition
 from portal.compute.states import COMING_UP, Phase, Reason
 from portal.lib.errors import Next
 from portal.lib.money import Money
@@ -171,17 +172,34 @@ class WorkspaceOut(serializers.Serializer[Any]):
     stops_at = serializers.DateTimeField(allow_null=True)
 
 
+def steps_of(workspace: Workspace) -> QuerySet[Any]:
+    """Transitions of the latest start, each with `until`: when the next one came."""
+    later = Transition.objects.filter(allocation=OuterRef("allocation"), pk__gt=OuterRef("pk")).order_by("pk")
+    steps = Transition.objects.filter(allocation=workspace.allocation_id)
+    return steps.annotate(until=Subquery(later.values("at")[:1]))
+
+
 class StepOut(serializers.Serializer[Any]):
     """One step of a workspace's latest start."""
 
+    at = serializers.DateTimeField()
+    to = serializers.ChoiceField(Phase.choices, source="to_phase")
+    reason = serializers.SerializerMethodField()
+    actor = serializers.CharField(help_text="A user's name, or the part of Berth that did it.")
+    message = serializers.CharField()
+    seconds = serializers.SerializerMethodField(help_text="How long it lasted; null while it lasts.")
+
     def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
-        phase = {"choices": Phase.choices}
-        return {
-            "at": serializers.DateTimeField(),
-            "from": serializers.ChoiceField(source="from_phase", allow_null=True, help_text="Null at first.", **phase),
-            "to": serializers.ChoiceField(source="to_phase", **phase),
-            "reason": serializers.CharField(allow_null=True),
-            "actor": serializers.CharField(help_text="A user's name, or the part of Berth that did it."),
-            "message": serializers.CharField(),
-            "seconds": serializers.FloatField(allow_null=True, help_text="How long it lasted; null while it lasts."),
-        }
+        """`from` cannot be the name of an attribute."""
+        came_from = serializers.ChoiceField(Phase.choices, source="from_phase", allow_null=True)
+        return {"from": came_from, **super().get_fields()}
+
+    def to_representation(self, instance: Any) -> dict[str, Any]:
+        answer = super().to_representation(instance)
+        return answer | {"from": answer["from"] or None}
+
+    def get_reason(self, step: Any) -> str | None:
+        return step.reason or None
+
+    def get_seconds(self, step: Any) -> float | None:
+        return (step.until - step.at).total_seconds() if step.until else None

@@ -12,6 +12,7 @@ from portal.compute.models import Allocation, Size
 from portal.compute.states import Phase, Reason
 from portal.lib import clock
 from portal.lib.money import Money
+from portal.lib.words import plain
 
 STAGES = {
     Phase.ADMITTED: "Placed on a node",
@@ -53,7 +54,7 @@ class WorkspaceCard:
 
 
 def size_text(cpu: Decimal, memory_gib: Decimal) -> str:
-    return f"{cpu:g} cpu · {memory_gib:g} GB"
+    return f"{plain(cpu)} cpu · {plain(memory_gib)} GB"
 
 
 def card(

@@ -5,7 +5,9 @@ from environments.models import Image, Workspace
 from environments.states import ImageState
 from portal.compute.models import Allocation, Transition
 from portal.compute.owners import Image as ImageAnswer
+from portal.compute.states import Phase
 from portal.lib.errors import Next
+from portal.live.redis import publish
 
 
 class WorkspaceOwner:
@@ -25,7 +27,9 @@ class WorkspaceOwner:
         images.request(self._image_of(allocation), actor="reconcile")
 
     def moved(self, allocation: Allocation, transition: Transition) -> None:
-        """Nothing is stored twice: a workspace's state is its allocation's."""
+        """A workspace's state is its allocation's; only the lists of active and stopped ones change."""
+        if transition.to_phase in (Phase.PENDING, Phase.ENDED):
+            publish(f"workspaces-{allocation.user_id}")
 
     def next_step(self, allocation: Allocation) -> Next | None:
         return Next("Try again", f"/workspaces/{allocation.owner_id}/start/")

@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 from environments import access, addresses, cards, timeline
-from environments.cards import Action, FileRow, Row, WorkspaceCard
+from environments.cards import FileRow, Row, WorkspaceCard
 from environments.models import Workspace
 from environments.states import ACTIVE, W, state_of
 from portal.accounts.models import User
@@ -13,7 +13,7 @@ from portal.compute import logs, series
 from portal.compute.admission import availability
 from portal.compute.models import Allocation, Size, Transition
 from portal.compute.states import Reason
-from portal.lib import clock
+from portal.lib import clock, words
 from portal.lib.errors import Problem
 from portal.usage import costs
 
@@ -66,7 +66,7 @@ def _failure(workspace: Workspace, card: WorkspaceCard) -> dict[str, Any] | None
         "sentence": allocation.message or Reason(allocation.reason).label,
         "advice": advice,
         "log_tail": [line.text for line in logs.last_lines(allocation, TAIL_LINES)],
-        "action": Action("Try again", f"/workspaces/{workspace.pk}/start/", "primary"),
+        "action": None,
     }
 
 
@@ -159,8 +159,7 @@ def hold_sentence(user: User, active: list[WorkspaceCard]) -> str:
         return "Nothing of yours holds compute."
     rate = costs.current_rate(user.username)
     what = "1 workspace holds" if len(holding) == 1 else f"{len(holding)} workspaces hold"
-    symbol = {"EUR": "€", "USD": "$", "GBP": "£"}.get(rate.currency, rate.currency)
-    return f"{what} compute, {symbol} {rate.rounded()} per hour."
+    return f"{what} compute, {words.money(rate)} per hour."
 
 
 def is_active(workspace: Workspace) -> bool:

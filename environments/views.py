@@ -254,8 +254,14 @@ def _delete_question(workspace: Workspace) -> dict[str, Any]:
         "action_url": f"/workspaces/{workspace.pk}/delete/",
         "action_label": "Delete workspace",
         "choices": [
-            cards.Choice("volumes", "keep", "Keep the files", "They are in your next workspace.", True),
-            cards.Choice("volumes", "delete", "Delete the files", "This cannot be undone.", False),
+            cards.Choice("volumes", "keep", "Keep the files", "They are in all your workspaces.", True),
+            cards.Choice(
+                "volumes",
+                "delete",
+                "Delete the home folder too",
+                "All workspaces of its owner share it. This cannot be undone.",
+                False,
+            ),
         ],
         "fields": [],
         "cancel_url": f"/workspaces/{workspace.pk}/",

@@ -22,6 +22,7 @@ app.conf.update(
     task_reject_on_worker_lost=True,
     task_ignore_result=True,
     task_default_queue="short",
+    task_routes={},
     task_serializer="json",
     accept_content=["json"],
     worker_prefetch_multiplier=1,
@@ -48,12 +49,14 @@ F = TypeVar("F", bound=Callable[..., None])
 
 def short(function: F) -> "Task[Any, Any]":
     """A task that takes an id or nothing, re-reads, does one bounded thing, and may safely run twice."""
-    return app.task(queue="short", soft_time_limit=0.9 * SHORT_LIMIT, time_limit=SHORT_LIMIT)(function)
+    return app.task(soft_time_limit=0.9 * SHORT_LIMIT, time_limit=SHORT_LIMIT)(function)
 
 
 def heavy(function: F) -> "Task[Any, Any]":
     """As `short`, but it may take an hour and runs where it delays nobody."""
-    return app.task(queue="heavy", soft_time_limit=0.9 * HEAVY_LIMIT, time_limit=HEAVY_LIMIT)(function)
+    task = app.task(soft_time_limit=0.9 * HEAVY_LIMIT, time_limit=HEAVY_LIMIT)(function)
+    app.conf.task_routes[task.name] = {"queue": "heavy"}
+    return task
 
 
 def ring(task: "Task[Any, Any]", *args: str) -> None:

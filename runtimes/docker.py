@@ -114,16 +114,11 @@ class DockerRuntime(DockerImages):
     def logs(self, name: str, since: datetime | None, *, follow: bool) -> Iterator[LogLine]:
         if not self._describe_ours(name):
             return
-        newest: list[LogLine] = []
-        for line in self._read_logs(name, since, follow):
-            if newest and newest[-1].at != line.at:
-                newest.clear()
-            newest.append(line)
-            yield line
+        fresh = FreshLines(since)
+        yield from filter(fresh.takes, self._read_logs(name, since, follow))
         if follow:
             # The engine hangs up when the container ends, often before it has sent the last line.
-            rest = self._read_logs(name, newest[-1].at if newest else since, False)
-            yield from islice(rest, len(newest), None)
+            yield from filter(fresh.takes, self._read_logs(name, fresh.start_again(), False))
 
     def stats(self, name: str) -> Usage | None:
         with self._engine.within(), suppress(Absent, Conflict):
@@ -264,7 +259,7 @@ class DockerRuntime(DockerImages):
 
     def _read_logs(self, name: str, since: datetime | None, follow: bool) -> Iterator[LogLine]:
         with suppress(Absent), self._open_logs(name, since, follow) as answer:
-            yield from (line for line in log_lines(answer.read) if since is None or line.at >= since)
+            yield from log_lines(answer.read)
 
     def _open_logs(self, name: str, since: datetime | None, follow: bool) -> StreamedAnswer:
         params = {

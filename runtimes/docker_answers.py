@@ -2,7 +2,7 @@
 
 import calendar
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from runtimes.base import ContainerState, LogLine, Observation, Usage
@@ -64,6 +64,38 @@ def log_lines(read: Callable[[int], bytes]) -> Iterator[LogLine]:
     for stream, splitter in splitters.items():
         for line in splitter.end():
             yield LogLine(at, stream, line)
+
+
+class FreshLines:
+    """Tells a line from its repetition: a follower gets some twice when the engine changes log files.
+
+    Times never go back within one stream, so a line older than the newest one is known already, and so are
+    as many at exactly the newest time as there were before.
+    """
+
+    def __init__(self, since: datetime | None) -> None:
+        self._since = since
+        self._newest: dict[str, tuple[datetime, int]] = {}
+        self._known: dict[str, int] = {}
+
+    def takes(self, line: LogLine) -> bool:
+        at, count = self._newest.get(line.stream, (self._since or line.at, 0))
+        if line.at < at:
+            self._known[line.stream] = count
+            return False
+        if line.at > at:
+            self._known[line.stream] = count = 0
+        elif self._known.get(line.stream, 0) > 0:
+            self._known[line.stream] -= 1
+            return False
+        self._newest[line.stream] = (line.at, count + 1)
+        return True
+
+    def start_again(self) -> datetime | None:
+        """From when to read again so that nothing is missed; the two streams may be out of order a little."""
+        self._known = {stream: count for stream, (_, count) in self._newest.items()}
+        newest = [at for at, _ in self._newest.values()]
+        return max(newest) - timedelta(seconds=1) if newest else self._since
 
 
 def _frames(read: Callable[[int], bytes]) -> Iterator[tuple[str, bytes]]:

@@ -53,7 +53,7 @@ def reserve(
         f"allocation-{allocation.pk}",
         after={"size": size.slug, "team": team.slug},
     )
-    publish(allocation.topic, f"user-{user.pk}", "allocations")
+    publish(allocation.topic, "allocations")
     transaction.on_commit(ring_admission)
     return allocation
 
@@ -66,7 +66,7 @@ def end(allocation: Allocation, *, actor: str, reason: Reason = Reason.STOPPED) 
     if wanted.update(rung=F("rung") + 1, **changes):
         allocation.desired = Desired.END
         record(actor, "allocation.end", f"allocation-{allocation.pk}", after={"reason": reason})
-        publish(allocation.topic, f"user-{allocation.user_id}")
+        publish(allocation.topic)
         transaction.on_commit(lambda: ring_reconcile(allocation.pk))
 
 

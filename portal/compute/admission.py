@@ -9,6 +9,7 @@ from django.db.models import Sum
 from portal.compute.models import GIB, Allocation, Node, Size
 from portal.compute.states import PLACED, Desired, Phase
 from portal.compute.transitions import move
+from portal.lib.words import plain
 from portal.live.redis import publish
 
 BATCH = 200
@@ -65,7 +66,7 @@ def never_fits(size: Size, nodes: list[Node] | None = None) -> str:
     if not nodes or any(size.cpu <= n.cpu and size.memory <= n.schedulable_memory for n in nodes):
         return ""
     cpu, memory = max(n.cpu for n in nodes), max(n.schedulable_memory for n in nodes)
-    return f"Size {size} never fits: the largest node has {cpu:g} cores and {memory / GIB:.0f} GB."
+    return f"Size {size} never fits: the largest node has {plain(cpu)} cores and {memory / GIB:.0f} GB."
 
 
 def availability(sizes: list[Size]) -> dict[str, Availability]:
@@ -120,8 +121,8 @@ def _explain(allocation: Allocation, position: int, free: list[Room]) -> None:
     cpu = max((room.cpu for room in free), default=Decimal(0))
     memory = max((room.memory for room in free), default=0)
     sentence = (
-        f"Needs {allocation.cpu:g} cores and {allocation.memory / GIB:g} GB; "
-        f"{max(cpu, 0):g} cores and {max(memory, 0) / GIB:.1f} GB are free. Number {position} in line."
+        f"Needs {plain(allocation.cpu)} cores and {allocation.memory / GIB:g} GB; "
+        f"{plain(max(cpu, Decimal(0)))} cores and {max(memory, 0) / GIB:.1f} GB are free. Number {position} in line."
         if free
         else f"The container engine does not answer. Number {position} in line."
     )

@@ -99,7 +99,7 @@ def _confirm(allocation: Allocation, container: Observation) -> None:
     changes: dict[str, object] = {}
     if allocation.unknown_since is not None and allocation.open:
         changes["unknown_since"] = None
-        publish(allocation.topic, f"user-{allocation.user_id}")
+        publish(allocation.topic)
     if container.state == ContainerState.RUNNING and allocation.open:
         changes["confirmed_at"] = clock.now()
     if changes:
@@ -244,7 +244,7 @@ def _unknown(allocation: Allocation, error: str) -> timedelta:
     logger.warning("allocation %s: %s", allocation.pk, error)
     if allocation.unknown_since is None and allocation.open:
         _write(allocation, unknown_since=clock.now())
-        publish(allocation.topic, f"user-{allocation.user_id}")
+        publish(allocation.topic)
     return _back_off(allocation)
 
 

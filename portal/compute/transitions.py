@@ -55,5 +55,5 @@ def move(
         actor=actor,
     )
     owners.tell(allocation, written)
-    publish(allocation.topic, f"user-{allocation.user_id}", "allocations")
+    publish(allocation.topic, "allocations")
     return True

@@ -122,12 +122,7 @@ def _by_token(asked: Asked) -> tuple[Workspace, str]:
 def runs(workspace: Workspace) -> bool:
     """Its container can be reached, and nobody asked it to stop."""
     held = workspace.allocation
-    return (
-        held is not None
-        and held.desired == Desired.RUN
-        and held.phase in REACHABLE
-        and bool(held.address)
-    )
+    return held is not None and held.desired == Desired.RUN and held.phase in REACHABLE and bool(held.address)
 
 
 def _passed(workspace: Workspace, key: str) -> Passed:

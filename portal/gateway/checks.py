@@ -33,7 +33,10 @@ def _rules(workspace: SplitResult, portal: SplitResult) -> list[tuple[bool, str]
         (settings.WORKSPACE_URL.count("{id}") == 1, "it must hold {id} once, in the host's name or in the path."),
         (not (workspace.query or workspace.fragment or "@" in workspace.netloc), "it must be a host and a path only."),
         (workspace.netloc == workspace.netloc.lower(), "write it in small letters."),
-        (workspace.path.endswith("/{id}/") if in_path else workspace.path == "/", "it must end with a slash, after {id}."),
+        (
+            workspace.path.endswith("/{id}/") if in_path else workspace.path == "/",
+            "it must end with a slash, after {id}.",
+        ),
         (
             workspace.port is None or workspace.port != DEFAULT_PORTS.get(workspace.scheme),
             "leave the port out where it is the usual one; browsers do.",

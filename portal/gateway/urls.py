@@ -7,5 +7,4 @@ from portal.gateway import views
 urlpatterns = [
     path("gateway/auth", views.authorise),
     path("gateway/enter/", views.enter),
-    path("gateway/denied/", views.denied),
 ]

@@ -1,11 +1,15 @@
 """What the shapes of all API answers share: closed input, money, and problems in the schema."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from django.conf import settings
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse
 from rest_framework import serializers
+from rest_framework.negotiation import BaseContentNegotiation
+from rest_framework.parsers import BaseParser
+from rest_framework.renderers import BaseRenderer
+from rest_framework.request import Request
 
 from portal.lib.errors import Next
 from portal.lib.ids import LENGTH
@@ -16,6 +20,18 @@ ANY_SCOPE = ""
 """As the `resource` of a view: every valid token may read it."""
 PROBLEM = "application/problem+json"
 NAMED_ERRORS = 20
+
+
+class AlwaysFirst(BaseContentNegotiation):
+    """For views whose own `format` parameter is no renderer's name: no negotiation."""
+
+    def select_parser(self, request: Request, parsers: Sequence[BaseParser]) -> BaseParser:  # type: ignore[override]
+        return parsers[0]
+
+    def select_renderer(  # type: ignore[override]
+        self, request: Request, renderers: Sequence[BaseRenderer], format_suffix: str | None = None
+    ) -> tuple[BaseRenderer, str]:
+        return renderers[0], renderers[0].media_type
 
 
 class Text(serializers.CharField):
@@ -116,4 +132,6 @@ IDEMPOTENCY_KEY = OpenApiParameter(
 
 
 def id_parameter(what: str) -> OpenApiParameter:
-    return OpenApiParameter("id", str, OpenApiParameter.PATH, description=f"Id of the {what}, in any case.", pattern=ULID)
+    return OpenApiParameter(
+        "id", str, OpenApiParameter.PATH, description=f"Id of the {what}, in any case.", pattern=ULID
+    )

@@ -71,6 +71,11 @@ def money(value: Money) -> str:
     return f"{SIGNS.get(value.currency, value.currency)} {value.amount:,.{digits}f}"
 
 
+def plain(number: Decimal) -> str:
+    """Without trailing zeros and without an exponent: 2.00 is "2", 1.50 is "1.5"."""
+    return f"{number.normalize():f}"
+
+
 def size(count: float) -> str:
     """Bytes: 96 MB, 1.4 GB."""
     for unit, scale in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
-from django.shortcuts import redirect, render
+from django.shortcuts import render, resolve_url
 
 from environments import addresses
 from portal.lib.errors import Problem
@@ -45,7 +45,11 @@ class problems:  # noqa: N801 - a middleware is named like a function in setting
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        return self.get_response(request)
+        response = self.get_response(request)
+        to_sign_in = response.status_code == 302 and response["Location"].startswith(resolve_url(settings.LOGIN_URL))
+        if to_sign_in and request.headers.get("HX-Request"):  # a part of a page takes the whole page there
+            return HttpResponse(status=401, headers={"HX-Redirect": resolve_url(settings.LOGIN_URL)})
+        return response
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
         if not isinstance(error, Problem):
@@ -53,13 +57,3 @@ class problems:  # noqa: N801 - a middleware is named like a function in setting
         page = error.status if error.status in PAGES else 400
         context = {"message": error.detail, "next": error.next_step}
         return render(request, f"errors/{page}.html", context, status=error.status)
-
-
-def signed_out(request: HttpRequest) -> HttpResponse:
-    """To the sign-in page and back; a fragment tells htmx to take the whole page there."""
-    where = f"{settings.LOGIN_URL}"
-    response = redirect(where)
-    target = f"{response.url}?next={request.path}"
-    if request.headers.get("HX-Request"):
-        return HttpResponse(status=401, headers={"HX-Redirect": f"{response.url}?next=/"})
-    return redirect(target)

@@ -11,14 +11,14 @@ from environments.states import W, state_of
 from portal.compute.agent import watching
 from portal.compute.decide import START_LIMIT, STOP_GRACE
 from portal.compute.models import Allocation, Node
-from portal.compute.reconcile import reconcile
+from portal.compute.reconcile import LOG_DRAIN, reconcile
 from portal.compute.specs import container_name
 from portal.compute.states import Phase, Reason
 from portal.invariants import violations
 from portal.lib import clock
 from portal.usage.models import UsageInterval
 from runtimes.base import ContainerState
-from runtimes.fake import Fault, FakeEngine
+from runtimes.fake import FakeEngine, Fault
 
 pytestmark = pytest.mark.django_db
 Make = Callable[..., Any]
@@ -56,6 +56,8 @@ def test_stop_start_keeps_the_home(make_workspace: Make, settle: Settle, fake_en
     assert state(workspace) == W.STOPPED
     ended = Allocation.objects.get(pk=first.pk)
     assert (ended.reason, ended.address) == (Reason.STOPPED, "")
+    with clock.shifted(LOG_DRAIN):
+        settle()
     assert fake_engine.containers == {}
     actions.start(workspace, actor="vera")
     settle()
@@ -74,9 +76,7 @@ def test_a_cancelled_launch_leaves_nothing(make_workspace: Make, settle: Settle,
     assert not UsageInterval.objects.exists()
 
 
-@pytest.mark.parametrize(
-    ("fault", "reason"), [(Fault.ERROR, Reason.ENGINE_ERROR), (Fault.DIES, Reason.FAILED), (Fault.LOST, Reason.LOST)]
-)
+@pytest.mark.parametrize(("fault", "reason"), [(Fault.ERROR, Reason.ENGINE_ERROR), (Fault.DIES, Reason.FAILED)])
 def test_a_launch_that_goes_wrong_says_why_and_can_be_retried(
     fault: Fault, reason: Reason, make_workspace: Make, settle: Settle, fake_engine: FakeEngine
 ) -> None:
@@ -94,9 +94,17 @@ def test_a_launch_that_goes_wrong_says_why_and_can_be_retried(
     assert state(workspace) == W.RUNNING
 
 
-def test_a_container_that_never_starts_times_out(
+def test_one_lost_before_anybody_saw_it_is_made_again(
     make_workspace: Make, settle: Settle, fake_engine: FakeEngine
 ) -> None:
+    fake_engine.inject(Fault.LOST)
+    workspace = make_workspace()
+    settle()
+    assert state(workspace) == W.RUNNING
+    assert violations(fake_engine.driver) == []  # type: ignore[attr-defined]
+
+
+def test_a_container_that_never_starts_times_out(make_workspace: Make, settle: Settle, fake_engine: FakeEngine) -> None:
     fake_engine.inject(Fault.NEVER)
     workspace = make_workspace()
     settle()
@@ -121,9 +129,7 @@ def test_an_engine_that_hangs_is_unknown_never_stopped(
     assert state(workspace) == W.RUNNING
 
 
-def test_an_answer_lost_after_create_is_adopted(
-    make_workspace: Make, settle: Settle, fake_engine: FakeEngine
-) -> None:
+def test_an_answer_lost_after_create_is_adopted(make_workspace: Make, settle: Settle, fake_engine: FakeEngine) -> None:
     fake_engine.inject(Fault.UNANSWERED)
     workspace = make_workspace()
     settle(1)

@@ -21,7 +21,7 @@ from portal.invariants import violations
 from portal.lib import clock
 from portal.lib.errors import Conflict
 from runtimes.base import ContainerState
-from runtimes.fake import Fault, FakeEngine
+from runtimes.fake import FakeEngine, Fault
 
 FAULTS = [Fault.HANG, Fault.UNANSWERED, Fault.ERROR, Fault.SLOW, Fault.NEVER, Fault.DIES, Fault.LOST, Fault.DUPLICATE]
 

@@ -15,7 +15,6 @@ from django.test import override_settings
 from django.urls import path
 
 from portal.lib import clock
-from portal.lib.charts import Series
 from portal.lib.money import Money
 from portal.live import topics
 
@@ -124,8 +123,7 @@ def test_choices_stand_in_a_fieldset_with_a_legend() -> None:
 
 
 def test_chart_has_its_numbers_as_a_table() -> None:
-    series = Series("CPU", [(clock.now(), 1.2)], 2, "cores")
-    html = render("{% chart series %}", series=series)
+    html = render("{% chart 'CPU' points 2 'cores' %}", points=[(clock.now(), 1.2)])
     assert 'role="img"' in html
     assert "<details" in html
     assert "<td>1.2 cores</td>" in html

@@ -9,7 +9,6 @@ from portal.compute.models import Allocation, Sample
 from portal.compute.specs import container_name
 from portal.compute.states import Phase
 from portal.lib import clock
-from portal.live.redis import publish
 from runtimes.base import EngineUnreachable, RuntimeFailure, Usage
 
 EVERY_SECONDS = 5.0
@@ -51,7 +50,6 @@ def _sample(allocation: Allocation) -> None:
     seconds = (usage.at - before.at).total_seconds()
     cpu = max(usage.cpu_seconds - before.cpu_seconds, 0.0) / seconds
     Sample.objects.create(allocation=allocation, at=usage.at, cpu=cpu, memory=usage.memory)
-    publish(f"sample-{allocation.owner_id}")
 
 
 def _forget() -> None:

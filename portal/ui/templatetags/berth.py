@@ -1,6 +1,6 @@
 """Components of the pages: icons, states, times, amounts, charts, form fields, navigation."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
@@ -130,8 +130,9 @@ def sparkline(values: Iterable[float], limit: float, label: str) -> SafeString:
 
 
 @register.inclusion_tag("components/chart.html")
-def chart(series: charts.Series) -> dict[str, Any]:
+def chart(label: str, points: Sequence[charts.Point], limit: float, unit: str) -> dict[str, Any]:
     """The line, its figures and the same numbers as a table."""
+    series = charts.Series(label, points, limit, unit)
     return {
         "series": series,
         "drawing": charts.line_chart(series),

@@ -1,0 +1,34 @@
+"""`manage.py gateway`: writes nginx's configuration and becomes nginx."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from portal.gateway import nginx
+
+
+class Command(BaseCommand):
+    help = "Run nginx in the foreground, in front of the portal and of every workspace."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        program = nginx.program()
+        if program is None:
+            raise CommandError("nginx is not installed: run `apt-get install nginx`, then start again.")
+        account = nginx.workers_account()
+        folder = nginx.folder(account)
+        shutil.rmtree(folder / "answers", ignore_errors=True)
+        command = [program, "-e", "stderr", "-p", str(folder), "-c", str(_written(folder, account))]
+        tested = subprocess.run([*command, "-t", "-q"], capture_output=True, text=True, check=False)
+        if tested.returncode:
+            raise CommandError(f"nginx refuses its configuration: {tested.stderr.strip()}")
+        os.execv(program, command)
+
+
+def _written(folder: Path, account: str) -> Path:
+    path = folder / "nginx.conf"
+    path.write_text(nginx.render(folder, account))
+    return path

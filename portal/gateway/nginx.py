@@ -1,0 +1,78 @@
+"""Renders nginx's configuration from settings, and says where nginx is and what its workers run as."""
+
+import hashlib
+import os
+import pwd
+import resource
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from django.conf import settings
+
+from portal.gateway import pages, places
+
+ACCOUNTS = ("www-data", "nginx", "nobody")
+ENOUGH_FILES = 65_536
+
+
+def program() -> str | None:
+    """Also where an ordinary user's PATH does not look."""
+    return shutil.which("nginx", path=os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"]))
+
+
+def workers_account() -> str:
+    """Started by root, nginx gives its workers to an account that owns nothing; otherwise they stay what we are."""
+    if os.geteuid() != 0:
+        return ""
+    known = {entry.pw_name for entry in pwd.getpwall()}
+    return next(name for name in (*ACCOUNTS, "root") if name in known)
+
+
+def folder(account: str) -> Path:
+    """Where nginx keeps its files: beside the data, or in /tmp where the workers cannot reach the data."""
+    wanted = Path(settings.BERTH_DATA).resolve() / "nginx"
+    wanted.mkdir(parents=True, exist_ok=True)
+    if not account or _may_enter(wanted, account):
+        return wanted
+    name = hashlib.sha256(os.fsencode(wanted)).hexdigest()[:12]
+    elsewhere = Path(tempfile.gettempdir()) / f"berth-nginx-{name}"
+    elsewhere.mkdir(mode=0o711, exist_ok=True)
+    if elsewhere.is_symlink() or elsewhere.stat().st_uid != os.geteuid():
+        raise PermissionError(f"{elsewhere} belongs to someone else: remove it, then start again.")
+    return elsewhere
+
+
+def _may_enter(directory: Path, account: str) -> bool:
+    entry = pwd.getpwnam(account)
+    test = ["test", "-x", str(directory)]
+    return subprocess.run(test, user=entry.pw_uid, group=entry.pw_gid, extra_groups=[], check=False).returncode == 0
+
+
+def render(where: Path, account: str) -> str:
+    files = min(resource.getrlimit(resource.RLIMIT_NOFILE)[1], ENOUGH_FILES)
+    portal, workspace = urlsplit(settings.PORTAL_URL), urlsplit(settings.WORKSPACE_URL)
+    template = pages.Filled((Path(__file__).parent / "nginx.conf").read_text())
+    return template.substitute(
+        user=f"user {account};" if account else "",
+        folder=where,
+        files=files,
+        connections=files // 2,
+        port=settings.GATEWAY_PORT,
+        web=settings.WEB_ADDRESS,
+        live=settings.LIVE_ADDRESS,
+        relay=settings.RELAY_ADDRESS,
+        portal_url=settings.PORTAL_URL,
+        portal_scheme=portal.scheme,
+        portal_host=portal.netloc,
+        portal_name=portal.hostname,
+        workspace_scheme=workspace.scheme,
+        workspace_name=places.server_name(),
+        prefix=places.prefix(),
+        cookie=places.cookie_name(),
+        networks="\n".join(f"        {network} yes;" for network in places.networks()),
+        page_headers="\n".join(f'        add_header {name} "{value}" always;' for name, value in pages.HEADERS.items()),
+        **{f"page_{why.replace('-', '_')}": pages.page(why) for why in pages.PAGES},
+    )
