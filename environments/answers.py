@@ -18,7 +18,7 @@ from portal.compute.models import Allocation, Transition
 from portal.compute.states import COMING_UP, Phase, Reason
 from portal.lib.errors import Next
 from portal.lib.money import Money
-from portal.lib.rest import MoneyOut, NextOut
+from portal.lib.rest import MoneySerializer, NextSerializer
 from portal.usage import costs
 
 WAITING = "waiting"
@@ -130,23 +130,23 @@ def _ending(allocation: Allocation, again: Next | None) -> Why:
     return Why(reason, allocation.message or reason.label, again)
 
 
-class WhyOut(serializers.Serializer[Why]):
+class ReasonSerializer(serializers.Serializer[Why]):
     code = serializers.CharField(help_text="Why it ended, or `waiting`, or `unreachable`.")
     message = serializers.CharField()
-    next = NextOut(allow_null=True)
+    next = NextSerializer(allow_null=True)
 
 
-class CostOut(serializers.Serializer[Cost]):
-    per_hour = MoneyOut()
-    so_far = MoneyOut()
+class CostSerializer(serializers.Serializer[Cost]):
+    per_hour = MoneySerializer()
+    so_far = MoneySerializer()
 
 
-class PlaceOut(serializers.Serializer[Place]):
+class QueueSerializer(serializers.Serializer[Place]):
     position = serializers.IntegerField(help_text="1 is next.")
     eta_seconds = serializers.IntegerField(allow_null=True, help_text="Null while nobody can know.")
 
 
-class WorkspaceOut(serializers.Serializer[Any]):
+class WorkspaceSerializer(serializers.Serializer[Any]):
     """A workspace."""
 
     id = serializers.CharField()
@@ -161,11 +161,11 @@ class WorkspaceOut(serializers.Serializer[Any]):
     stage = serializers.ChoiceField(
         sorted((p.value, p.label) for p in COMING_UP), allow_null=True, help_text="Only while it is starting."
     )
-    reason = WhyOut(allow_null=True)
+    reason = ReasonSerializer(allow_null=True)
     url = serializers.URLField(help_text="Where it is; `open` gives a link that lets a browser in.")
     allocation = serializers.CharField(allow_null=True, help_text="Id of its latest share of a node.")
-    cost = CostOut()
-    queue = PlaceOut(allow_null=True)
+    cost = CostSerializer()
+    queue = QueueSerializer(allow_null=True)
     created_at = serializers.DateTimeField()
     started_at = serializers.DateTimeField(allow_null=True)
     last_activity_at = serializers.DateTimeField(allow_null=True)
@@ -179,7 +179,7 @@ def steps_of(workspace: Workspace) -> QuerySet[Any]:
     return steps.annotate(until=Subquery(later.values("at")[:1]))
 
 
-class StepOut(serializers.Serializer[Any]):
+class StepSerializer(serializers.Serializer[Any]):
     """One step of a workspace's latest start."""
 
     at = serializers.DateTimeField()

@@ -15,12 +15,12 @@ from rest_framework.viewsets import GenericViewSet
 
 from environments import access, actions
 from environments.access import Right
-from environments.answers import StepOut, WorkspaceOut, answers, steps_of
+from environments.answers import StepSerializer, WorkspaceSerializer, answers, steps_of
 from environments.models import Template, Workspace
 from environments.states import W, WorkspaceState, where_state
 from portal.accounts.access import signed_in, teams_of
 from portal.accounts.models import Team, User
-from portal.compute.answers import LogOut, LogQuery, MetricsOut, log_answer, metrics_answer
+from portal.compute.answers import LogQuery, LogSerializer, MetricsSerializer, log_answer, metrics_answer
 from portal.lib.errors import Invalid
 from portal.lib.rest import IDEMPOTENCY_KEY, ULID, AlwaysFirst, ClosedSerializer, Text, id_parameter, problems
 
@@ -29,7 +29,7 @@ LATER = frozenset({"secrets", "git", "volumes", "auto_stop_minutes"})
 LAUNCH = OpenApiExample("Smallest", {"template": "jupyter-python"}, request_only=True)
 
 
-class WorkspaceIn(ClosedSerializer):
+class NewWorkspaceSerializer(ClosedSerializer):
     later = LATER
 
     template = Text(max_length=60, help_text="Slug of a template.")
@@ -39,11 +39,13 @@ class WorkspaceIn(ClosedSerializer):
     name = Text(required=False, allow_blank=True, max_length=actions.NAME_LENGTH, help_text="Made up, if not given.")
     parameters = serializers.DictField(required=False, help_text="As the template's JSON Schema asks.")
     env = serializers.DictField(
-        required=False, child=Text(allow_blank=True, trim_whitespace=False), help_text="Environment variables."
+        required=False,
+        child=Text(allow_blank=True, trim_whitespace=False),
+        help_text="Environment variables.",
     )
 
 
-class WorkspaceChange(ClosedSerializer):
+class WorkspaceChangeSerializer(ClosedSerializer):
     later = LATER
 
     name = Text(required=False, max_length=actions.NAME_LENGTH)
@@ -100,7 +102,7 @@ class Workspaces(GenericViewSet[Workspace]):
     """All writes are actions; an object is reached only through access."""
 
     resource = "workspaces"
-    serializer_class = WorkspaceOut
+    serializer_class = WorkspaceSerializer
     queryset = Workspace.objects.none()
     lookup_value_regex = ULID
     ordering = ("-pk",)
@@ -118,28 +120,28 @@ class Workspaces(GenericViewSet[Workspace]):
 
     def _answer(self, pk: str, status: int = 200) -> Response:
         """As it is now, whatever was done to it."""
-        return Response(WorkspaceOut(answers([self._workspace(pk)])[0]).data, status=status)
+        return Response(WorkspaceSerializer(answers([self._workspace(pk)])[0]).data, status=status)
 
     @extend_schema(
         operation_id="list_workspaces",
         summary="List workspaces",
         parameters=[WorkspaceFilter],
-        responses={200: WorkspaceOut(many=True), **problems(422)},
+        responses={200: WorkspaceSerializer(many=True), **problems(422)},
     )
     def list(self, request: Request) -> Response:
         page = self.paginate_queryset(_matching(self.user, _checked(WorkspaceFilter, request.query_params)))
-        return self.get_paginated_response(WorkspaceOut(answers(page or []), many=True).data)
+        return self.get_paginated_response(WorkspaceSerializer(answers(page or []), many=True).data)
 
     @extend_schema(
         operation_id="create_workspace",
         summary="Create a workspace and start it",
         parameters=[IDEMPOTENCY_KEY],
-        request=WorkspaceIn,
-        responses={201: WorkspaceOut, **problems(400, 409, 422, 429)},
+        request=NewWorkspaceSerializer,
+        responses={201: WorkspaceSerializer, **problems(400, 409, 422, 429)},
         examples=[LAUNCH],
     )
     def create(self, request: Request) -> Response:
-        values = _checked(WorkspaceIn, request.data)
+        values = _checked(NewWorkspaceSerializer, request.data)
         environment = values.pop("env", None)
         workspace = actions.create(self.user, **values, environment=environment, actor=self.user.username)
         return self._answer(workspace.pk, 201)
@@ -148,7 +150,7 @@ class Workspaces(GenericViewSet[Workspace]):
         operation_id="get_workspace",
         summary="One workspace",
         parameters=[ID],
-        responses={200: WorkspaceOut, **problems(404)},
+        responses={200: WorkspaceSerializer, **problems(404)},
     )
     def retrieve(self, request: Request, pk: str) -> Response:
         return self._answer(pk)
@@ -157,13 +159,13 @@ class Workspaces(GenericViewSet[Workspace]):
         operation_id="change_workspace",
         summary="Rename it; change its size while it is stopped",
         parameters=[ID],
-        request=WorkspaceChange,
-        responses={200: WorkspaceOut, **problems(400, 404, 409, 422)},
+        request=WorkspaceChangeSerializer,
+        responses={200: WorkspaceSerializer, **problems(400, 404, 409, 422)},
     )
     @transaction.atomic
     def partial_update(self, request: Request, pk: str) -> Response:
         workspace = self._workspace(pk, Right.MANAGE)
-        values = _checked(WorkspaceChange, request.data)
+        values = _checked(WorkspaceChangeSerializer, request.data)
         if "name" in values:
             actions.rename(workspace, values["name"], actor=self.user.username)
         if "size" in values:
@@ -174,7 +176,7 @@ class Workspaces(GenericViewSet[Workspace]):
         operation_id="delete_workspace",
         summary="Delete it",
         parameters=[ID, Deletion],
-        responses={202: WorkspaceOut, **problems(404, 409, 422)},
+        responses={202: WorkspaceSerializer, **problems(404, 409, 422)},
     )
     def destroy(self, request: Request, pk: str) -> Response:
         """It stops, and its record stays. Only its owner can also delete the files."""
@@ -188,7 +190,7 @@ class Workspaces(GenericViewSet[Workspace]):
         summary="Start it again with its files",
         parameters=[ID],
         request=None,
-        responses={202: WorkspaceOut, **problems(404, 409, 422)},
+        responses={202: WorkspaceSerializer, **problems(404, 409, 422)},
     )
     @action(detail=True, methods=["post"])
     def start(self, request: Request, pk: str) -> Response:
@@ -201,7 +203,7 @@ class Workspaces(GenericViewSet[Workspace]):
         summary="Stop or cancel it; its files stay",
         parameters=[ID],
         request=None,
-        responses={202: WorkspaceOut, **problems(404, 409)},
+        responses={202: WorkspaceSerializer, **problems(404, 409)},
     )
     @action(detail=True, methods=["post"])
     def stop(self, request: Request, pk: str) -> Response:
@@ -214,7 +216,7 @@ class Workspaces(GenericViewSet[Workspace]):
         summary="A fresh container with the same files",
         parameters=[ID],
         request=None,
-        responses={202: WorkspaceOut, **problems(404, 409)},
+        responses={202: WorkspaceSerializer, **problems(404, 409)},
     )
     @action(detail=True, methods=["post"])
     def restart(self, request: Request, pk: str) -> Response:
@@ -225,19 +227,23 @@ class Workspaces(GenericViewSet[Workspace]):
         operation_id="get_workspace_timeline",
         summary="The steps of its latest start",
         parameters=[ID],
-        responses={200: StepOut(many=True), **problems(404, 422)},
+        responses={200: StepSerializer(many=True), **problems(404, 422)},
     )
     @action(detail=True, ordering=("pk",))
     def timeline(self, request: Request, pk: str) -> Response:
         """Oldest first, with the seconds each stage took."""
         steps = self.paginate_queryset(steps_of(self._workspace(pk)))
-        return self.get_paginated_response(StepOut(steps or [], many=True).data)
+        return self.get_paginated_response(StepSerializer(steps or [], many=True).data)
 
     @extend_schema(
         operation_id="get_workspace_logs",
         summary="The log of its latest start",
         parameters=[ID, LogQuery],
-        responses={(200, "application/json"): LogOut, (200, "text/plain"): OpenApiTypes.STR, **problems(404, 422)},
+        responses={
+            (200, "application/json"): LogSerializer,
+            (200, "text/plain"): OpenApiTypes.STR,
+            **problems(404, 422),
+        },
     )
     @action(detail=True, content_negotiation_class=AlwaysFirst, pagination_class=None)
     def logs(self, request: Request, pk: str) -> HttpResponseBase:
@@ -248,8 +254,8 @@ class Workspaces(GenericViewSet[Workspace]):
         operation_id="get_workspace_metrics",
         summary="CPU and memory: used against reserved",
         parameters=[ID],
-        responses={200: MetricsOut, **problems(404)},
+        responses={200: MetricsSerializer, **problems(404)},
     )
     @action(detail=True)
     def metrics(self, request: Request, pk: str) -> Response:
-        return Response(MetricsOut(metrics_answer(self._workspace(pk).allocation)).data)
+        return Response(MetricsSerializer(metrics_answer(self._workspace(pk).allocation)).data)

@@ -16,7 +16,7 @@ from environments.states import ImageState
 from portal.accounts.access import signed_in
 from portal.compute.admission import Availability, availability
 from portal.compute.models import Size
-from portal.lib.rest import MoneyOut, problems
+from portal.lib.rest import MoneySerializer, problems
 from portal.usage import costs
 
 IMAGE_STATES = {
@@ -25,11 +25,15 @@ IMAGE_STATES = {
     ImageState.BUILDING: "building",
     ImageState.FAILED: "missing",
 }
-READINESS = [("ready", "Starts at once"), ("building", "Starts when it is built"), ("missing", "The build failed")]
+READINESS = [
+    ("ready", "Starts at once"),
+    ("building", "Starts when it is built"),
+    ("missing", "The build failed"),
+]
 SLUG = "[a-z0-9][a-z0-9-]{0,59}"
 
 
-class VersionOut(serializers.ModelSerializer[TemplateVersion]):
+class VersionSerializer(serializers.ModelSerializer[TemplateVersion]):
     image_state = serializers.SerializerMethodField()
 
     class Meta:
@@ -41,11 +45,11 @@ class VersionOut(serializers.ModelSerializer[TemplateVersion]):
         return IMAGE_STATES[ImageState(version.image.state)]
 
 
-class TemplateOut(serializers.ModelSerializer[Template]):
+class TemplateSerializer(serializers.ModelSerializer[Template]):
     """`parameters` and `image_state` are those of the newest version, which is the first."""
 
     ide = serializers.SerializerMethodField()
-    versions = VersionOut(many=True)
+    versions = VersionSerializer(many=True)
     parameters = serializers.SerializerMethodField(help_text="JSON Schema of what `parameters` may hold.")
     sizes = serializers.SerializerMethodField()
     default_size = serializers.CharField(source="default_size_id")
@@ -88,7 +92,7 @@ class TemplateOut(serializers.ModelSerializer[Template]):
 @extend_schema(tags=["Catalog"])
 class Templates(GenericViewSet[Template]):
     resource = "workspaces"
-    serializer_class = TemplateOut
+    serializer_class = TemplateSerializer
     queryset = Template.objects.none()
     lookup_value_regex = SLUG
     ordering = ("position", "slug")
@@ -99,49 +103,49 @@ class Templates(GenericViewSet[Template]):
     @extend_schema(
         operation_id="list_templates",
         summary="What your teams may launch",
-        responses={200: TemplateOut(many=True), **problems(422)},
+        responses={200: TemplateSerializer(many=True), **problems(422)},
     )
     def list(self, request: Request) -> Response:
         page = self.paginate_queryset(self.get_queryset())
-        return self.get_paginated_response(TemplateOut(page or [], many=True).data)
+        return self.get_paginated_response(TemplateSerializer(page or [], many=True).data)
 
     @extend_schema(
         operation_id="get_template",
         summary="One template",
         parameters=[OpenApiParameter("slug", str, OpenApiParameter.PATH)],
-        responses={200: TemplateOut, **problems(404)},
+        responses={200: TemplateSerializer, **problems(404)},
     )
     def retrieve(self, request: Request, pk: str) -> Response:
-        return Response(TemplateOut(access.template_for(signed_in(request.user), pk)).data)
+        return Response(TemplateSerializer(access.template_for(signed_in(request.user), pk)).data)
 
 
-class AvailabilityOut(serializers.Serializer[Availability]):
+class AvailabilitySerializer(serializers.Serializer[Availability]):
     state = serializers.ChoiceField(
         [("now", "Starts now"), ("queue", "Waits for room"), ("never", "No node is large enough")]
     )
     reason = serializers.CharField()
 
 
-class SizeOut(serializers.Serializer[Any]):
+class SizeSerializer(serializers.Serializer[Any]):
     slug = serializers.CharField()
     cpu = serializers.FloatField(help_text="Cores.")
     memory_gib = serializers.FloatField()
     gpu = serializers.DictField(allow_null=True, help_text="Class and count; null for none.")
-    price_per_hour = MoneyOut()
-    availability = AvailabilityOut()
+    price_per_hour = MoneySerializer()
+    availability = AvailabilitySerializer()
 
 
 @extend_schema(tags=["Catalog"])
 class Sizes(GenericViewSet[Size]):
     resource = "workspaces"
-    serializer_class = SizeOut
+    serializer_class = SizeSerializer
     queryset = Size.objects.filter(retired=False)
     ordering = ("position", "slug")
 
     @extend_schema(
         operation_id="list_sizes",
         summary="What can be reserved, its price, and whether it would start now",
-        responses={200: SizeOut(many=True), **problems(422)},
+        responses={200: SizeSerializer(many=True), **problems(422)},
     )
     def list(self, request: Request) -> Response:
         sizes = self.paginate_queryset(self.get_queryset()) or []
@@ -157,17 +161,27 @@ class Sizes(GenericViewSet[Size]):
             }
             for size in sizes
         ]
-        return self.get_paginated_response(SizeOut(rows, many=True).data)
+        return self.get_paginated_response(SizeSerializer(rows, many=True).data)
 
 
-class ImageOut(serializers.ModelSerializer[Image]):
+class ImageSerializer(serializers.ModelSerializer[Image]):
     message = serializers.SerializerMethodField()
     size_bytes = serializers.IntegerField(source="size", allow_null=True)
     templates = serializers.SerializerMethodField()
 
     class Meta:
         model = Image
-        fields = ["name", "reference", "digest", "state", "progress", "message", "size_bytes", "ready_at", "templates"]
+        fields = [
+            "name",
+            "reference",
+            "digest",
+            "state",
+            "progress",
+            "message",
+            "size_bytes",
+            "ready_at",
+            "templates",
+        ]
 
     def get_message(self, image: Image) -> str:
         return image.message or images.sentence(image)
@@ -179,15 +193,15 @@ class ImageOut(serializers.ModelSerializer[Image]):
 @extend_schema(tags=["Catalog"])
 class Images(GenericViewSet[Image]):
     resource = "workspaces"
-    serializer_class = ImageOut
+    serializer_class = ImageSerializer
     queryset = Image.objects.prefetch_related("versions")
     ordering = ("name",)
 
     @extend_schema(
         operation_id="list_images",
         summary="Images and how far they are",
-        responses={200: ImageOut(many=True), **problems(422)},
+        responses={200: ImageSerializer(many=True), **problems(422)},
     )
     def list(self, request: Request) -> Response:
         page = self.paginate_queryset(self.get_queryset())
-        return self.get_paginated_response(ImageOut(page or [], many=True).data)
+        return self.get_paginated_response(ImageSerializer(page or [], many=True).data)

@@ -129,9 +129,9 @@ def _load(path: Path, schema: dict[str, Any], problems: list[str]) -> dict[str, 
             f"{path.name}:{mark.line + 1 if mark else 1}: cannot be read: {getattr(error, 'problem', error)}"
         )
         return {}
-    for error in jsonschema.Draft202012Validator(schema).iter_errors(data):
-        where = ".".join(str(part) for part in error.path) or "the file"
-        problems.append(f"{path.name}:{_line(node, list(error.path))}: {where}: {error.message[:200]}")
+    for problem in jsonschema.Draft202012Validator(schema).iter_errors(data):
+        where = ".".join(str(part) for part in problem.path) or "the file"
+        problems.append(f"{path.name}:{_line(node, list(problem.path))}: {where}: {problem.message[:200]}")
     return data if isinstance(data, dict) else {}
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+import re
 import subprocess
 import threading
 import time
@@ -9,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
+from typing import BinaryIO, cast
 
 from django.conf import settings
 from django.db import connection, transaction
@@ -33,6 +35,7 @@ BASE = "debian:bookworm-slim"
 LEASE = timedelta(seconds=45)
 RENEW_SECONDS = 15.0
 LOG_LINES = 200
+CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[\x00-\x08\x0b-\x1f]")
 
 
 def reference_of(context: str) -> str:
@@ -154,14 +157,15 @@ class _Reporter:
         self.image, self.lines, self.written = image, list[str](), 0.0
 
     def __call__(self, progress: Progress) -> None:
-        if progress.message:
-            self.lines = [*self.lines[-LOG_LINES:], progress.message]
+        line = CONTROL.sub("", progress.message).strip()
+        if line and line != (self.lines[-1] if self.lines else ""):
+            self.lines = [*self.lines[-LOG_LINES:], line]
         if time.monotonic() - self.written < 1.0:
             return
         self.written = time.monotonic()
         Image.objects.filter(pk=self.image.pk).update(
             progress=progress.fraction,
-            message=progress.message[:300],
+            message=(self.lines[-1] if self.lines else "")[:300],
             log_tail="\n".join(self.lines),
         )
         publish(self.image.topic)
@@ -201,7 +205,7 @@ def _bootstrap_base() -> None:
     try:
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as made:
             assert made.stdout is not None and made.stderr is not None
-            runtime().import_image(BASE, made.stdout)
+            runtime().import_image(BASE, cast(BinaryIO, made.stdout))
             problem = made.stderr.read().decode(errors="replace").strip()
     except FileNotFoundError as error:
         raise EngineRefused(f"{BASE} cannot be pulled, and mmdebstrap is not installed to make it.") from error

@@ -128,12 +128,12 @@ def _log(workspace: Workspace, transitions: list[Transition]) -> dict[str, Any]:
     if allocation is None:
         return {"lines": [], "last_seq": 0, "following": False, "note": ""}
     lines = logs.last_lines(allocation, LOG_LINES)
-    own = [
+    own: list[dict[str, Any]] = [
         {"seq": 0, "at": step.at, "stream": "berth", "text": step.message}
         for step in transitions
         if step.message and (step.to_phase != "ended" or step.reason)
     ]
-    written = [{"seq": x.seq, "at": logs.moment(x), "stream": x.stream, "text": x.text} for x in lines]
+    written: list[dict[str, Any]] = [{"seq": x.seq, "at": logs.moment(x), "stream": x.stream, "text": x.text} for x in lines]
     note = {"truncated": "Cut: its end could not be collected", "lost": "Lost"}.get(allocation.log_state, "")
     return {
         "lines": sorted(own + written, key=lambda line: line["at"])[-LOG_LINES:],

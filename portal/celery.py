@@ -49,12 +49,13 @@ F = TypeVar("F", bound=Callable[..., None])
 
 def short(function: F) -> "Task[Any, Any]":
     """A task that takes an id or nothing, re-reads, does one bounded thing, and may safely run twice."""
-    return app.task(soft_time_limit=0.9 * SHORT_LIMIT, time_limit=SHORT_LIMIT)(function)
+    task: Task[Any, Any] = app.task(soft_time_limit=9 * SHORT_LIMIT // 10, time_limit=SHORT_LIMIT)(function)
+    return task
 
 
 def heavy(function: F) -> "Task[Any, Any]":
     """As `short`, but it may take an hour and runs where it delays nobody."""
-    task = app.task(soft_time_limit=0.9 * HEAVY_LIMIT, time_limit=HEAVY_LIMIT)(function)
+    task: Task[Any, Any] = app.task(soft_time_limit=9 * HEAVY_LIMIT // 10, time_limit=HEAVY_LIMIT)(function)
     app.conf.task_routes[task.name] = {"queue": "heavy"}
     return task
 

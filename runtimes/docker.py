@@ -29,13 +29,7 @@ from runtimes.base import (
     SpecConflict,
     Usage,
 )
-from runtimes.docker_answers import (
-    log_lines,
-    observation,
-    seconds_of,
-    state_of,
-    usage_of,
-)
+from runtimes.docker_answers import FreshLines, log_lines, observation, seconds_of, state_of, usage_of
 from runtimes.docker_engine import Absent, Conflict, Engine, StreamedAnswer, open_stream
 from runtimes.docker_images import DockerImages
 from runtimes.hardening import container_config

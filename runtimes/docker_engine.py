@@ -102,7 +102,7 @@ class Engine(Bounded):
                 raise_if_error(message or {})
                 yield message
         except _OF_THE_SDK as error:
-            raise translated(error, reading=True) from error
+            raise translated(error) from error
 
 
 def raise_if_error(message: dict[str, Any]) -> None:

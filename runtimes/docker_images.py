@@ -13,6 +13,8 @@ from runtimes.docker_answers import moment
 from runtimes.docker_engine import HOUR, Absent, Engine, raise_if_error
 from runtimes.progress import BuildProgress, PullProgress
 
+_PIECE = 1024 * 1024
+
 
 class DockerImages:
     """Images built or imported here carry the label of this instance."""
@@ -49,8 +51,9 @@ class DockerImages:
     def import_image(self, tag: str, tar: BinaryIO) -> ImageInfo:
         repository, name = parse_repository_tag(tag)
         label = [f"LABEL berth.instance={self._instance}"]
+        pieces = iter(lambda: tar.read(_PIECE), b"")
         with self._engine.within(HOUR):
-            answer = self._engine.ask(lambda api: api.import_image_from_stream(tar, repository, name, label))
+            answer = self._engine.ask(lambda api: api.import_image_from_data(pieces, repository, name, label))
         for line in answer.splitlines():
             raise_if_error(json.loads(line))
         return self._must_find(tag)

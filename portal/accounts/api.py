@@ -13,7 +13,7 @@ from portal.accounts.models import Membership, Role, User
 from portal.lib.rest import ANY_SCOPE, problems
 
 
-class UserOut(serializers.ModelSerializer[User]):
+class UserSerializer(serializers.ModelSerializer[User]):
     staff = serializers.BooleanField(source="is_staff", help_text="Administrator.")
 
     class Meta:
@@ -21,17 +21,17 @@ class UserOut(serializers.ModelSerializer[User]):
         fields = ["id", "username", "name", "staff"]
 
 
-class TeamOut(serializers.Serializer[Membership]):
+class TeamSerializer(serializers.Serializer[Membership]):
     slug = serializers.CharField(source="team.slug")
     name = serializers.CharField(source="team.name")
     role = serializers.ChoiceField(Role.choices)
 
 
-class MeOut(serializers.Serializer[Any]):
+class MeSerializer(serializers.Serializer[Any]):
     """The token's owner."""
 
-    user = UserOut()
-    teams = TeamOut(many=True)
+    user = UserSerializer()
+    teams = TeamSerializer(many=True)
     default_team = serializers.CharField(allow_null=True, help_text="Who pays where no team is named.")
 
 
@@ -42,11 +42,11 @@ class Me(APIView):
         operation_id="get_me",
         summary="Who the token belongs to",
         tags=["Accounts"],
-        responses={200: MeOut, **problems()},
+        responses={200: MeSerializer, **problems()},
     )
     def get(self, request: Request) -> Response:
         user = access.signed_in(request.user)
         team = access.default_team(user)
         teams = user.memberships.select_related("team")
         answer = {"user": user, "teams": teams, "default_team": team.slug if team else None}
-        return Response(MeOut(answer).data)
+        return Response(MeSerializer(answer).data)

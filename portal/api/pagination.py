@@ -22,13 +22,13 @@ class Cursor(CursorPagination):
     page_size_query_description = "Results per page, 1 to 200."
     cursor_query_description = "From `next` or `previous` of another page."
 
-    def paginate_queryset(
-        self, queryset: QuerySet[Any], request: Request, view: "APIView | None" = None
-    ) -> list[Any] | None:
+    def paginate_queryset(self, queryset: Any, request: Request, view: "APIView | None" = None) -> list[Any] | None:
         self._check_limit(request)
         try:
             return super().paginate_queryset(queryset, request, view)
         except (NotFound, ValueError) as error:  # ValueError: a position that no row of this list could have
+            if "cursor" not in request.query_params:
+                raise
             sentence = "This cursor is not from here. Begin again without it."
             raise Invalid.field("cursor", sentence) from error
 

@@ -11,7 +11,7 @@ from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
 from portal.lib.errors import Forbidden, Invalid, NotFound, Problem
-from portal.lib.rest import PROBLEM, NextOut
+from portal.lib.rest import PROBLEM, NextSerializer
 
 WHOLE_BODY = "body"
 """Names what is wrong with the body as a whole."""
@@ -43,7 +43,7 @@ def as_problem(error: Exception) -> Problem | None:
 
 
 def body(problem: Problem) -> dict[str, Any]:
-    """Shape of ProblemOut."""
+    """Shape of ProblemSerializer."""
     return {
         "type": f"urn:berth:problem:{problem.code}",
         "title": problem.title,
@@ -51,7 +51,7 @@ def body(problem: Problem) -> dict[str, Any]:
         "code": problem.code,
         "detail": problem.detail,
         "errors": problem.fields,
-        "next": NextOut().to_representation(problem.next_step) if problem.next_step else None,
+        "next": NextSerializer().to_representation(problem.next_step) if problem.next_step else None,
     }
 
 
@@ -88,5 +88,5 @@ def _headers(error: Exception) -> dict[str, str]:
     if challenge := getattr(error, "auth_header", None):
         headers["WWW-Authenticate"] = challenge
     if isinstance(error, exceptions.Throttled):
-        headers["Retry-After"] = str(int(error.wait or 1))
+        headers["Retry-After"] = str(getattr(error, "wait", None) or 1)
     return headers

@@ -12,7 +12,7 @@ from portal.audit.models import AuditEvent
 from portal.lib.rest import problems
 
 
-class AuditOut(serializers.ModelSerializer[AuditEvent]):
+class AuditSerializer(serializers.ModelSerializer[AuditEvent]):
     before = serializers.DictField()
     after = serializers.DictField()
 
@@ -30,17 +30,17 @@ class AuditFilter(serializers.Serializer[Any]):
 @extend_schema(tags=["Administration"])
 class Audit(GenericViewSet[AuditEvent]):
     resource = "admin"
-    serializer_class = AuditOut
+    serializer_class = AuditSerializer
     queryset = AuditEvent.objects.all()
 
     @extend_schema(
         operation_id="list_audit_events",
         summary="Who did what to what, newest first",
         parameters=[AuditFilter],
-        responses={200: AuditOut(many=True), **problems(422)},
+        responses={200: AuditSerializer(many=True), **problems(422)},
     )
     def list(self, request: Request) -> Response:
         asked = AuditFilter(data=request.query_params)
         asked.is_valid(raise_exception=True)
         page = self.paginate_queryset(self.get_queryset().filter(**asked.validated_data))
-        return self.get_paginated_response(AuditOut(page or [], many=True).data)
+        return self.get_paginated_response(AuditSerializer(page or [], many=True).data)

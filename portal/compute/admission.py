@@ -44,20 +44,17 @@ class Availability:
 def rooms() -> list[Room]:
     """Free capacity of every node that answers."""
     held = {
-        row["node"]: row
+        row["node"]: (row["cpu_held"], row["memory_held"])
         for row in Allocation.objects.filter(phase__in=PLACED)
         .values("node")
         .annotate(cpu_held=Sum("cpu"), memory_held=Sum("memory"))
         .order_by()
     }
-    return [
-        Room(
-            node,
-            node.schedulable_cpu - held.get(node.pk, {}).get("cpu_held", Decimal(0)),
-            node.schedulable_memory - held.get(node.pk, {}).get("memory_held", 0),
-        )
-        for node in Node.objects.filter(unreachable_since=None)
-    ]
+    found = []
+    for node in Node.objects.filter(unreachable_since=None):
+        cpu, memory = held.get(node.pk, (Decimal(0), 0))
+        found.append(Room(node, node.schedulable_cpu - cpu, node.schedulable_memory - memory))
+    return found
 
 
 def never_fits(size: Size, nodes: list[Node] | None = None) -> str:

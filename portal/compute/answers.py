@@ -37,17 +37,17 @@ class LogQuery(serializers.Serializer[Any]):
     format = serializers.ChoiceField(["json", "text"], default="json", help_text="`text`: all of it, the lines alone.")
 
 
-class LineOut(serializers.Serializer[Any]):
+class LineSerializer(serializers.Serializer[Any]):
     seq = serializers.IntegerField(help_text="Counted from 1 at each start.")
     at = serializers.CharField()
     stream = serializers.CharField(help_text="`stdout`, `stderr`, or `berth` for what Berth adds.")
     line = serializers.CharField(source="text")
 
 
-class LogOut(serializers.Serializer[Any]):
+class LogSerializer(serializers.Serializer[Any]):
     """A part of the log of the latest start."""
 
-    results = LineOut(many=True)
+    results = LineSerializer(many=True)
     next_after = serializers.IntegerField(help_text="`after` for what comes next.")
     state = serializers.ChoiceField(LOG_STATES)
 
@@ -63,7 +63,7 @@ def log_answer(allocation: Allocation | None, query: dict[str, Any]) -> HttpResp
     page = list(islice(lines, PAGE_LINES))
     state = allocation.log_state if allocation else "none"
     answer = {"results": page, "next_after": page[-1].seq if page else after, "state": state}
-    return Response(LogOut(answer).data)
+    return Response(LogSerializer(answer).data)
 
 
 def _last_seq(allocation: Allocation) -> int:
@@ -80,27 +80,27 @@ def _plain(lines: Iterator[logs.Line]) -> StreamingHttpResponse:
     return response
 
 
-class PointOut(serializers.Serializer[Any]):
+class PointSerializer(serializers.Serializer[Any]):
     at = serializers.DateTimeField()
     value = serializers.FloatField()
 
 
-class SeriesOut(serializers.Serializer[Any]):
+class SeriesSerializer(serializers.Serializer[Any]):
     unit = serializers.CharField(help_text="`cores` or `bytes`.")
     reserved = serializers.FloatField()
-    points = PointOut(many=True)
+    points = PointSerializer(many=True)
 
 
-class MetricsOut(serializers.Serializer[Any]):
+class MetricsSerializer(serializers.Serializer[Any]):
     """Used against reserved, over the last hour. `gpu` is null where no GPU is reserved; so are all before a start."""
 
-    cpu = SeriesOut(allow_null=True)
-    memory = SeriesOut(allow_null=True)
-    gpu = SeriesOut(allow_null=True)
+    cpu = SeriesSerializer(allow_null=True)
+    memory = SeriesSerializer(allow_null=True)
+    gpu = SeriesSerializer(allow_null=True)
 
 
 def metrics_answer(allocation: Allocation | None) -> dict[str, Any]:
-    """Shape of MetricsOut, unserialised."""
+    """Shape of MetricsSerializer, unserialised."""
     if allocation is None:
         return {"cpu": None, "memory": None, "gpu": None}
     samples = series.since(allocation, clock.now() - WINDOW)

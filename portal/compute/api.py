@@ -16,7 +16,7 @@ from portal.compute.states import PLACED
 from portal.lib.rest import problems
 
 
-class CapacityOut(serializers.Serializer[Any]):
+class CapacitySerializer(serializers.Serializer[Any]):
     """`schedulable` is what may be reserved, `reserved` what is."""
 
     physical = serializers.FloatField()
@@ -24,13 +24,13 @@ class CapacityOut(serializers.Serializer[Any]):
     reserved = serializers.FloatField()
 
 
-class HealthOut(serializers.Serializer[Any]):
+class HealthSerializer(serializers.Serializer[Any]):
     state = serializers.ChoiceField([("ready", "It answers"), ("unreachable", "Its engine does not answer")])
     since = serializers.DateTimeField(allow_null=True, help_text="Unreachable since then.")
     warning = serializers.CharField(allow_blank=True)
 
 
-class NodeOut(serializers.ModelSerializer[Node]):
+class NodeSerializer(serializers.ModelSerializer[Node]):
     cpu = serializers.SerializerMethodField(help_text="Cores.")
     memory = serializers.SerializerMethodField(help_text="Bytes.")
     allocations = serializers.IntegerField(source="held", help_text="How many hold a place on it.")
@@ -38,21 +38,32 @@ class NodeOut(serializers.ModelSerializer[Node]):
 
     class Meta:
         model = Node
-        fields = ["id", "name", "runtime", "version", "isolated", "cpu", "memory", "allocations", "health", "seen_at"]
+        fields = [
+            "id",
+            "name",
+            "runtime",
+            "version",
+            "isolated",
+            "cpu",
+            "memory",
+            "allocations",
+            "health",
+            "seen_at",
+        ]
 
-    @extend_schema_field(CapacityOut)
+    @extend_schema_field(CapacitySerializer)
     def get_cpu(self, node: Any) -> dict[str, float]:
         return _capacity(node.cpu, node.schedulable_cpu, node.cpu_reserved)
 
-    @extend_schema_field(CapacityOut)
+    @extend_schema_field(CapacitySerializer)
     def get_memory(self, node: Any) -> dict[str, float]:
         return _capacity(node.memory, node.schedulable_memory, node.memory_reserved)
 
-    @extend_schema_field(HealthOut)
+    @extend_schema_field(HealthSerializer)
     def get_health(self, node: Node) -> Any:
         since = node.unreachable_since
         state = "unreachable" if since else "ready"
-        return HealthOut({"state": state, "since": since, "warning": node.warning}).data
+        return HealthSerializer({"state": state, "since": since, "warning": node.warning}).data
 
 
 def _capacity(physical: Any, schedulable: Any, reserved: Any) -> dict[str, float]:
@@ -62,7 +73,7 @@ def _capacity(physical: Any, schedulable: Any, reserved: Any) -> dict[str, float
 @extend_schema(tags=["Administration"])
 class Nodes(GenericViewSet[Node]):
     resource = "admin"
-    serializer_class = NodeOut
+    serializer_class = NodeSerializer
     queryset = Node.objects.all()
     ordering = ("name",)
 
@@ -77,8 +88,8 @@ class Nodes(GenericViewSet[Node]):
     @extend_schema(
         operation_id="list_nodes",
         summary="Machines: capacity, use and health",
-        responses={200: NodeOut(many=True), **problems(422)},
+        responses={200: NodeSerializer(many=True), **problems(422)},
     )
     def list(self, request: Request) -> Response:
         page = self.paginate_queryset(self.get_queryset())
-        return self.get_paginated_response(NodeOut(page or [], many=True).data)
+        return self.get_paginated_response(NodeSerializer(page or [], many=True).data)

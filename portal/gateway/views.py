@@ -1,6 +1,7 @@
 """What nginx asks: may this request pass, and what is this ticket worth."""
 
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.utils.html import escape
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_safe
 
@@ -50,10 +51,11 @@ def enter(request: HttpRequest) -> HttpResponse:
     try:
         new = actions.enter(request.GET.get("ticket", ""), workspace, host)
     except Forbidden:
-        return HttpResponse(pages.page("forbidden").replace("$workspace", workspace), status=403, headers=pages.HEADERS)
+        page = pages.page("forbidden").replace("$workspace", escape(workspace))
+        return HttpResponse(page, status=REFUSED, headers=pages.HEADERS)
     where = addresses.prefix(workspace)
     response = HttpResponseRedirect(where)
-    response.headers |= {"Referrer-Policy": "no-referrer"}
+    response.headers["Referrer-Policy"] = "no-referrer"
     response.set_cookie(
         places.cookie_name(),
         new.secret,

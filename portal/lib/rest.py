@@ -69,7 +69,7 @@ class ClosedSerializer(serializers.Serializer[Any]):
         return f"There is no field “{name[:60]}” here. Known: {', '.join(self.fields)}."
 
 
-class MoneyOut(serializers.Serializer[Any]):
+class MoneySerializer(serializers.Serializer[Any]):
     """An exact amount as a string, with its currency."""
 
     amount = serializers.CharField(help_text="Decimal with four digits, such as `1.2500`.")
@@ -80,18 +80,21 @@ class MoneyOut(serializers.Serializer[Any]):
         return money
 
 
-class NextOut(serializers.Serializer[Any]):
+class NextSerializer(serializers.Serializer[Any]):
     """What to do now, and the page where."""
 
-    label = serializers.CharField()
+    label = serializers.CharField()  # type: ignore[assignment]  # fields are taken off the class
     url = serializers.URLField()
 
     def to_representation(self, instance: Next) -> dict[str, str]:
         page = instance.url.startswith("/")
-        return {"label": instance.label, "url": f"{settings.PORTAL_URL}{instance.url}" if page else instance.url}
+        return {
+            "label": instance.label,
+            "url": f"{settings.PORTAL_URL}{instance.url}" if page else instance.url,
+        }
 
 
-class ProblemOut(serializers.Serializer[Any]):
+class ProblemSerializer(serializers.Serializer[Any]):
     """Why a request was refused, as RFC 9457 problem details."""
 
     type = serializers.CharField(help_text="`urn:berth:problem:` and the code.")
@@ -99,11 +102,11 @@ class ProblemOut(serializers.Serializer[Any]):
     status = serializers.IntegerField()
     code = serializers.CharField(help_text="Stable; what a program should look at.")
     detail = serializers.CharField(help_text="One sentence for a person.")
-    errors = serializers.DictField(
+    errors = serializers.DictField(  # type: ignore[assignment]
         child=serializers.ListField(child=serializers.CharField()),
         help_text="Sentences by field; a field inside another has a dotted name.",
     )
-    next = NextOut(allow_null=True)
+    next = NextSerializer(allow_null=True)
 
 
 _MEANING = {
@@ -119,7 +122,9 @@ _MEANING = {
 
 def problems(*statuses: int) -> dict[tuple[int, str], OpenApiResponse]:
     """For `responses` of extend_schema: 401, 403 and the given ones."""
-    return {(s, PROBLEM): OpenApiResponse(ProblemOut, description=_MEANING[s]) for s in sorted({401, 403, *statuses})}
+    return {
+        (s, PROBLEM): OpenApiResponse(ProblemSerializer, description=_MEANING[s]) for s in sorted({401, 403, *statuses})
+    }
 
 
 IDEMPOTENCY_KEY = OpenApiParameter(

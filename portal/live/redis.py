@@ -13,12 +13,15 @@ from django.db import transaction
 
 logger = logging.getLogger(__name__)
 
+Unavailable = redis.RedisError
+"""What any of the streams below may raise."""
+
 CHANNEL = "berth:live"
 TAIL_FRAMES = 200
 
 
 @cache
-def _client() -> "redis.Redis[Any]":
+def _client() -> redis.Redis:
     return redis.Redis.from_url(settings.REDIS_URL, socket_timeout=2, socket_connect_timeout=2)
 
 
@@ -64,7 +67,7 @@ async def frames(key: str, after: str = "$") -> AsyncIterator[dict[str, Any] | N
     client = redis.asyncio.Redis.from_url(settings.REDIS_URL)
     try:
         while True:
-            reply = await client.xread({f"berth:tail:{key}": after}, block=1000, count=50)
+            reply: Any = await client.xread({f"berth:tail:{key}": after}, block=1000, count=50)
             if not reply:
                 yield None
             for _stream, entries in reply or []:

@@ -4,8 +4,9 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 
-import redis
 from django.http import StreamingHttpResponse
+
+from portal.live.redis import Unavailable
 
 HEARTBEAT_SECONDS = 15
 LIFETIME_SECONDS = 600
@@ -30,7 +31,7 @@ async def paced(source: AsyncIterator[bytes | None]) -> AsyncIterator[bytes]:
                 yield b": beat\n\n"
             if time.monotonic() >= ends:
                 return
-    except (redis.RedisError, OSError):
+    except (Unavailable, OSError):
         await asyncio.sleep(1)  # Redis is away: end quietly, the browser reconnects
 
 

@@ -77,7 +77,7 @@ def docker_runtime() -> Iterator[DockerRuntime]:
 
 
 @pytest.fixture(scope="session")
-def engine(docker_runtime: DockerRuntime) -> Iterator[APIClient]:
+def engine(docker_runtime: DockerRuntime) -> Iterator[Any]:
     """The engine itself, to look at what the driver did and to do what others may do to it."""
     client = APIClient(version="auto")
     yield client

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from docker import APIClient
 
 from runtimes.base import EngineRefused, Progress, Runtime
 from runtimes.docker import DockerRuntime
@@ -36,9 +35,7 @@ def _layer(**files: bytes) -> bytes:
     return buffer.getvalue()
 
 
-def test_a_build_tells_its_steps(
-    docker_runtime: DockerRuntime, docker_image: str, engine: APIClient, tmp_path: Path
-) -> None:
+def test_a_build_tells_its_steps(docker_runtime: DockerRuntime, docker_image: str, engine: Any, tmp_path: Path) -> None:
     (tmp_path / "Dockerfile").write_text(f"FROM {BASE_IMAGE}\nCOPY . /built\nRUN echo hello from the build\n")
     seen: list[Progress] = []
     image = docker_runtime.build_image(TAG, tmp_path, seen.append)
@@ -101,7 +98,7 @@ def test_progress_can_cancel_a_build(
     assert raised.value is error
 
 
-def test_an_import_makes_an_image_of_one_layer(docker_runtime: DockerRuntime, engine: APIClient) -> None:
+def test_an_import_makes_an_image_of_one_layer(docker_runtime: DockerRuntime, engine: Any) -> None:
     image = docker_runtime.import_image(f"{INSTANCE}:imported", io.BytesIO(_layer(hello=b"world")))
     assert docker_runtime.find_image(f"{INSTANCE}:imported") == image
     found = engine.inspect_image(image.id)
@@ -129,12 +126,13 @@ class _Registry(BaseHTTPRequestHandler):
         elif (digest := self.path.rpartition("/")[2]) in self.blobs:
             self._answer(self.blobs[digest], "application/octet-stream")
         else:
-            self.send_error(404)
+            reason = {"errors": [{"code": "MANIFEST_UNKNOWN", "message": "there is no such image here"}]}
+            self._answer(json.dumps(reason).encode(), "application/json", 404)
 
     do_HEAD = do_GET
 
-    def _answer(self, body: bytes, kind: str) -> None:
-        self.send_response(200)
+    def _answer(self, body: bytes, kind: str, status: int = 200) -> None:
+        self.send_response(status)
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(body)))
         self.send_header("Docker-Content-Digest", _digest(body))
@@ -191,7 +189,7 @@ def test_a_pull_tells_how_far_it_is(docker_runtime: DockerRuntime, registry: str
 
 
 def test_a_pull_that_fails_tells_the_registrys_reason(docker_runtime: DockerRuntime, registry: str) -> None:
-    with pytest.raises(EngineRefused):
+    with pytest.raises(EngineRefused, match="no such image here"):
         docker_runtime.pull_image(f"{registry}/other:1", lambda progress: None)
     with pytest.raises(EngineRefused, match="refused"):
         docker_runtime.pull_image("127.0.0.1:1/tiny:1", lambda progress: None)

@@ -5,7 +5,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from docker import APIClient
 
 from runtimes.base import ContainerState, Mount
 from runtimes.docker import DockerRuntime
@@ -117,9 +116,7 @@ answer = [sockets, sorted(os.listdir('/dev')), os.environ.get('NVIDIA_VISIBLE_DE
     assert gpus == "void"
 
 
-def test_the_engine_was_told_nothing_more(
-    docker_runtime: DockerRuntime, make_spec: MakeSpec, engine: APIClient
-) -> None:
+def test_the_engine_was_told_nothing_more(docker_runtime: DockerRuntime, make_spec: MakeSpec, engine: Any) -> None:
     spec = make_spec(docker_runtime, mounts=(Mount(f"{INSTANCE}-told", "/home/berth"),))
     docker_runtime.ensure(spec)
     found = engine.inspect_container(spec.name)
@@ -139,7 +136,7 @@ def test_the_engine_was_told_nothing_more(
 
 
 def test_a_new_volume_belongs_to_the_user_and_an_old_one_stays_as_it_is(
-    docker_runtime: DockerRuntime, inside: Inside, engine: APIClient
+    docker_runtime: DockerRuntime, inside: Inside, engine: Any
 ) -> None:
     team = Mount(f"{INSTANCE}-team", "/home/team", labels={"berth.owner": "team-1"})
     code = """

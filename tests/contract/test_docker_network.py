@@ -5,9 +5,9 @@ import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
-from docker import APIClient
 
 from runtimes import isolation
 from runtimes.base import EngineRefused, Mount, Observation, RuntimeFailure, Spec
@@ -146,7 +146,7 @@ def test_without_the_right_it_says_so(said: str | None, tmp_path: Path, monkeypa
 
 
 def test_a_users_network_is_small_labelled_and_without_traffic_inside(
-    docker_runtime: DockerRuntime, make_spec: MakeSpec, engine: APIClient
+    docker_runtime: DockerRuntime, make_spec: MakeSpec, engine: Any
 ) -> None:
     spec = make_spec(docker_runtime)
     docker_runtime.ensure(spec)
@@ -160,7 +160,7 @@ def test_a_users_network_is_small_labelled_and_without_traffic_inside(
 
 
 def test_a_network_of_somebody_else_is_not_used(
-    docker_runtime: DockerRuntime, make_spec: MakeSpec, engine: APIClient
+    docker_runtime: DockerRuntime, make_spec: MakeSpec, engine: Any
 ) -> None:
     name = f"{INSTANCE}-foreign"
     made = engine.create_network(name, driver="bridge")
@@ -174,7 +174,7 @@ def test_a_network_of_somebody_else_is_not_used(
 
 
 def test_a_volume_of_somebody_else_is_not_mounted(
-    docker_runtime: DockerRuntime, make_spec: MakeSpec, engine: APIClient
+    docker_runtime: DockerRuntime, make_spec: MakeSpec, engine: Any
 ) -> None:
     spec = make_spec(docker_runtime)
     name = f"{INSTANCE}-foreign"

@@ -1,6 +1,5 @@
 """What only the local driver has to promise: processes that outlive their starter, and its own images."""
 
-import os
 import pickle
 import signal
 import subprocess
@@ -111,11 +110,11 @@ def test_an_environment_that_cannot_be_made_tells_why_and_leaves_nothing(
     local_runtime: LocalRuntime, local_root: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "requirements.txt").write_text("./no-such-folder\n")
-    before = set(os.listdir(local_root / "images"))
+    before = set((local_root / "images").iterdir())
     with pytest.raises(EngineRefused, match="no-such-folder"):
         local_runtime.build_image("failed", tmp_path, lambda progress: None)
     assert local_runtime.find_image("failed") is None
-    assert set(os.listdir(local_root / "images")) == before
+    assert set((local_root / "images").iterdir()) == before
 
 
 def test_progress_can_cancel_a_build(local_runtime: LocalRuntime, tmp_path: Path) -> None:

@@ -43,7 +43,7 @@ async def _listen(changed: asyncio.Event) -> None:
             async for name in redis.names():
                 if name == "allocations":
                     changed.set()
-        except (OSError, redis.redis.RedisError):
+        except (OSError, redis.Unavailable):
             await asyncio.sleep(LOOK_SECONDS)
 
 
