@@ -25,11 +25,14 @@ def main() -> int:
     if _runs(data):
         say("Berth runs from this folder: stop it with Ctrl-C where it was started, then run this again.")
         return 1
-    folders = [path for path in (data, VENV, *(ROOT / name for name in CACHES)) if path.exists()]
+    inside = (ROOT / ".berth", VENV, *(ROOT / name for name in CACHES))
+    folders = [path for path in inside if path.is_dir() and not path.is_symlink()]
     on_engine = {kind: names for kind in ENGINE if (names := _labelled(kind, data))}
     if not folders and not on_engine:
         say("Nothing to remove.")
         return 0
+    if data not in folders and data.exists():
+        say(f"{data} lies outside this folder and is left alone.")
     say("This removes for good:")
     for path in folders:
         say(f"  {path}" + (" (database, logs, demo sign-ins)" if path == data else ""))

@@ -30,6 +30,7 @@ def prepare(log: Path) -> None:
     """After it, `.venv` holds what requirements.lock names."""
     if up_to_date():
         return
+    refuse_foreign(VENV)
     if not _usable():
         _logged([sys.executable, "-m", "venv", "--clear", str(VENV)], log)
     wanted = LOCK
@@ -39,6 +40,16 @@ def prepare(log: Path) -> None:
     pip = [str(VENV / "bin/python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     _logged([*pip, "--require-hashes", "--requirement", str(wanted)], log)
     STAMP.write_text(fingerprint())
+
+
+def refuse_foreign(venv: Path) -> None:
+    """Making an environment anew empties its folder first, through a link too: only ever do that to one of our own."""
+    if venv.is_symlink():
+        raise Stopped(
+            f"{venv} is a link to {venv.resolve()}, which is left alone: remove the link, then run this again."
+        )
+    if venv.exists() and not (venv / "pyvenv.cfg").exists() and any(venv.iterdir()):
+        raise Stopped(f"{venv} is not a Python environment: move it away, then run this again.")
 
 
 def without(lock: str, names: tuple[str, ...]) -> str:
@@ -62,4 +73,4 @@ def _logged(command: list[str], log: Path) -> None:
     with log.open("ab") as output:
         done = subprocess.run(command, stdout=output, stderr=output, check=False)
     if done.returncode:
-        raise Stopped("The Python environment could not be made; pip's last words are above. Then run this again.", log)
+        raise Stopped("The Python environment could not be made; the last words are above. Then run this again.", log)

@@ -29,8 +29,8 @@ def main(purpose: str) -> int:
     except KeyboardInterrupt:
         return 130
     if purpose == "run":
-        environment = os.environ | {"BERTH_RUNTIME": runtime}
-        os.execve(python_environment.VENV / "bin/python", ["python", "-m", "deploy.up"], environment)
+        python = str(python_environment.VENV / "bin/python")
+        os.execve(python, [python, "-m", "deploy.up"], os.environ | {"BERTH_RUNTIME": runtime})
     return 0
 
 

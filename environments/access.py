@@ -7,6 +7,7 @@ from django.db.models import Q, QuerySet
 from environments.models import Image, Template, Workspace
 from portal.accounts import access
 from portal.accounts.models import Role, User
+from portal.lib import ids
 from portal.lib.errors import Forbidden, Next, NotFound
 
 ALL_TEAMS = "*"
@@ -55,7 +56,8 @@ def right_on(user: User, workspace: Workspace) -> Right | None:
 
 def workspace_for(user: User, workspace_id: str, right: Right) -> Workspace:
     """Raises NotFound for strangers, Forbidden for team members who lack the right."""
-    workspace = _joined().filter(pk=workspace_id.upper()).first()
+    known = ids.PATTERN.fullmatch(workspace_id.upper())
+    workspace = _joined().filter(pk=workspace_id.upper()).first() if known else None
     if workspace is None:
         raise _unknown()
     held = right_on(user, workspace)

@@ -133,7 +133,9 @@ def _log(workspace: Workspace, transitions: list[Transition]) -> dict[str, Any]:
         for step in transitions
         if step.message and (step.to_phase != "ended" or step.reason)
     ]
-    written: list[dict[str, Any]] = [{"seq": x.seq, "at": logs.moment(x), "stream": x.stream, "text": x.text} for x in lines]
+    written: list[dict[str, Any]] = [
+        {"seq": x.seq, "at": logs.moment(x), "stream": x.stream, "text": x.text} for x in lines
+    ]
     note = {"truncated": "Cut: its end could not be collected", "lost": "Lost"}.get(allocation.log_state, "")
     return {
         "lines": sorted(own + written, key=lambda line: line["at"])[-LOG_LINES:],

@@ -13,6 +13,14 @@ from portal.celery import app
 app.conf.update(broker_url="memory://")  # doorbells ring unheard; tests call what they would have rung
 
 
+@pytest.fixture(autouse=True)
+def quick_settings(settings: Any) -> None:
+    """Passwords hash fast, and static files need no collecting."""
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    plain = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
+    settings.STORAGES = settings.STORAGES | {"staticfiles": plain}
+
+
 @dataclass(frozen=True)
 class People:
     """vera and luis are in team vision (luis leads it), oda is in team risk, ada is staff."""

@@ -5,7 +5,7 @@ from django.db.models import QuerySet
 
 from portal.accounts.models import ApiToken, Membership, Role, Team, User
 from portal.accounts.states import TOKEN_PREFIX
-from portal.lib import clock
+from portal.lib import clock, ids
 from portal.lib.crypto import digest
 from portal.lib.errors import Invalid, NotFound
 
@@ -45,7 +45,8 @@ def leads(user: User) -> QuerySet[Team]:
 
 
 def token_of(user: User, token_id: str) -> ApiToken:
-    token = ApiToken.objects.filter(user=user, pk=token_id).first()
+    known = ids.PATTERN.fullmatch(token_id)
+    token = ApiToken.objects.filter(user=user, pk=token_id).first() if known else None
     if token is None:
         raise NotFound("You have no such token.")
     return token

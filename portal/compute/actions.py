@@ -27,7 +27,7 @@ def reserve(
     """
     refusal = admission.never_fits(size)
     if refusal:
-        raise Invalid.field("size", refusal)
+        raise Invalid.field("size", f"Size {size} never fits: {refusal}.")
     allocation = Allocation.objects.create(
         owner_kind=owner_kind,
         owner_id=owner_id,

@@ -58,12 +58,12 @@ def rooms() -> list[Room]:
 
 
 def never_fits(size: Size, nodes: list[Node] | None = None) -> str:
-    """Why no node could ever take it, in one sentence; empty when one could, or none is known yet."""
+    """What stands against it on every node, in words; empty when one could take it, or none is known yet."""
     nodes = list(Node.objects.all()) if nodes is None else nodes
     if not nodes or any(size.cpu <= n.cpu and size.memory <= n.schedulable_memory for n in nodes):
         return ""
     cpu, memory = max(n.cpu for n in nodes), max(n.schedulable_memory for n in nodes)
-    return f"Size {size} never fits: the largest node has {plain(cpu)} cores and {memory / GIB:.0f} GB."
+    return f"the largest node has {plain(cpu)} cores and {memory / GIB:.0f} GB"
 
 
 def availability(sizes: list[Size]) -> dict[str, Availability]:
@@ -74,7 +74,7 @@ def availability(sizes: list[Size]) -> dict[str, Availability]:
     for size in sizes:
         refusal = never_fits(size, nodes)
         if refusal:
-            answers[size.slug] = Availability("never", refusal)
+            answers[size.slug] = Availability("never", f"Never: {refusal}")
         elif not nodes:
             answers[size.slug] = Availability("queue", "No node has reported yet.")
         elif waiting or not any(room.fits(size.cpu, size.memory) for room in free):

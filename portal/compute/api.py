@@ -1,10 +1,8 @@
 """REST API of nodes, for administrators."""
 
-from decimal import Decimal
 from typing import Any
 
 from django.db.models import Count, Q, QuerySet, Sum
-from django.db.models.functions import Coalesce
 from drf_spectacular.utils import extend_schema, extend_schema_field
 from rest_framework import serializers
 from rest_framework.request import Request
@@ -67,7 +65,7 @@ class NodeSerializer(serializers.ModelSerializer[Node]):
 
 
 def _capacity(physical: Any, schedulable: Any, reserved: Any) -> dict[str, float]:
-    return {"physical": float(physical), "schedulable": float(schedulable), "reserved": float(reserved)}
+    return {"physical": float(physical), "schedulable": float(schedulable), "reserved": float(reserved or 0)}
 
 
 @extend_schema(tags=["Administration"])
@@ -81,8 +79,8 @@ class Nodes(GenericViewSet[Node]):
         placed = Q(allocations__phase__in=PLACED)
         return Node.objects.annotate(
             held=Count("allocations", filter=placed),
-            cpu_reserved=Coalesce(Sum("allocations__cpu", filter=placed), Decimal(0)),
-            memory_reserved=Coalesce(Sum("allocations__memory", filter=placed), Decimal(0)),
+            cpu_reserved=Sum("allocations__cpu", filter=placed),
+            memory_reserved=Sum("allocations__memory", filter=placed),
         )
 
     @extend_schema(

@@ -2,18 +2,19 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
+from datetime import datetime
+from typing import Any, Literal, NamedTuple
 
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
 
 from environments import addresses
 from environments.models import Workspace
-from portal.accounts.access import user_by_token
 from portal.accounts.models import ApiToken, Membership
-from portal.accounts.states import allows
+from portal.compute.models import Allocation
 from portal.compute.specs import secret_of
 from portal.compute.states import Desired, Phase
 from portal.gateway.models import WorkspaceSession
+from portal.gateway.prepared import Prepared
 from portal.lib import clock
 from portal.lib.crypto import digest
 
@@ -39,7 +40,8 @@ class Asked:
 class Passed:
     """Where the request may go, with what; `key` names the right it used, for as long as a connection lasts."""
 
-    workspace: Workspace
+    workspace: str
+    last_activity_at: datetime | None
     upstream: str
     secret: str
     authorization: str
@@ -58,8 +60,7 @@ def judge(asked: Asked) -> Passed:
         raise Refused("forbidden")
     if not (asked.session or asked.token):
         raise Refused("signed-out")
-    workspace, key = _by_token(asked) if asked.token else _by_session(asked)
-    return _passed(workspace, key)
+    return _passed(_by_token(asked) if asked.token else _by_session(asked))
 
 
 def _same_origin(asked: Asked) -> bool:
@@ -76,6 +77,7 @@ def workspaces_in_use() -> QuerySet[Workspace]:
 
 
 def sessions_in_force() -> QuerySet[WorkspaceSession]:
+    """Of the workspace's present run, and with all still there that they were opened with."""
     now = clock.now()
     member = Membership.objects.filter(user=OuterRef("user"), team=OuterRef("workspace__team"))
     return WorkspaceSession.objects.filter(
@@ -90,33 +92,67 @@ def sessions_in_force() -> QuerySet[WorkspaceSession]:
     )
 
 
-def _running(workspace: str = "") -> Q:
-    """`runs` in SQL; `workspace` is the path to it, ending in two underscores."""
-    wanted = {"desired": Desired.RUN, "phase__in": REACHABLE, "address__gt": ""}
-    return Q(**{f"{workspace}allocation__{name}": value for name, value in wanted.items()})
+class _Found(NamedTuple):
+    """One row behind either way in."""
+
+    right: str
+    workspace: str
+    last_activity_at: datetime | None
+    door_header: str
+    allocation: str | None
+    generation: int | None
+    phase: str | None
+    desired: str | None
+    address: str | None
 
 
-def _by_session(asked: Asked) -> tuple[Workspace, str]:
-    found = (
-        sessions_in_force()
-        .filter(digest=digest(asked.session), workspace=asked.workspace.upper(), host=asked.host)
-        .select_related("workspace__allocation", "workspace__version")
-        .first()
+def _columns(workspace: str = "") -> list[str]:
+    names = ["last_activity_at", "version__door_header", "allocation_id"]
+    names += [f"allocation__{name}" for name in ("generation", "phase", "desired", "address")]
+    return [workspace + name for name in names]
+
+
+def _session_query(digest: str, workspace: str, host: str) -> QuerySet[WorkspaceSession, Any]:
+    rows = sessions_in_force().filter(digest=digest, workspace=workspace, host=host)
+    return rows.values_list("pk", "workspace_id", *_columns("workspace__"))
+
+
+def _token_query(digest: str, workspace: str) -> QuerySet[Workspace, Any]:
+    rows = workspaces_in_use().filter(
+        pk=workspace,
+        owner__tokens__digest=digest,
+        owner__tokens__revoked_at=None,
+        owner__tokens__expires_at__gt=clock.now(),
+        owner__tokens__scopes__contains=["workspaces:write"],
     )
-    if found is None:
+    return rows.values_list("owner__tokens__pk", "pk", *_columns())
+
+
+_session = Prepared("berth_door_session", _session_query, ("digest", "workspace", "host"))
+_token = Prepared("berth_door_token", _token_query, ("digest", "workspace"))
+
+
+def _by_session(asked: Asked) -> _Found:
+    row = _session.first(digest=digest(asked.session), workspace=asked.workspace.upper(), host=asked.host)
+    if row is None:
         raise Refused("ended")
-    return found.workspace, f"session:{found.pk}"
+    return _Found(f"session:{row[0]}", *row[1:])
 
 
-def _by_token(asked: Asked) -> tuple[Workspace, str]:
-    token = user_by_token(asked.token)
-    if token is None or not allows(token.scopes, "workspaces", write=True):
+def _by_token(asked: Asked) -> _Found:
+    row = _token.first(digest=digest(asked.token), workspace=asked.workspace.upper())
+    if row is None:
         raise Refused("forbidden")
-    mine = workspaces_in_use().filter(pk=asked.workspace.upper(), owner=token.user_id)
-    workspace = mine.select_related("allocation", "version").first()
-    if workspace is None:
-        raise Refused("forbidden")
-    return workspace, f"token:{token.pk}:{workspace.allocation_id}"
+    return _Found(f"token:{row[0]}:{row[4]}", *row[1:])
+
+
+def _passed(found: _Found) -> Passed:
+    if found.desired != Desired.RUN or found.phase not in REACHABLE or not found.address:
+        raise Refused("not-running")
+    secret = secret_of(Allocation(pk=found.allocation, generation=found.generation))
+    name, _, value = found.door_header.partition(":")
+    authorization = value.strip().replace("{secret}", secret) if name.strip().lower() == "authorization" else ""
+    return Passed(found.workspace, found.last_activity_at, found.address, secret, authorization, found.right)
 
 
 def runs(workspace: Workspace) -> bool:
@@ -125,13 +161,10 @@ def runs(workspace: Workspace) -> bool:
     return held is not None and held.desired == Desired.RUN and held.phase in REACHABLE and bool(held.address)
 
 
-def _passed(workspace: Workspace, key: str) -> Passed:
-    if workspace.allocation is None or not runs(workspace):
-        raise Refused("not-running")
-    secret = secret_of(workspace.allocation)
-    name, _, value = workspace.version.door_header.partition(":")
-    authorization = value.strip().replace("{secret}", secret) if name.strip().lower() == "authorization" else ""
-    return Passed(workspace, workspace.allocation.address, secret, authorization, key)
+def _running(workspace: str = "") -> Q:
+    """`runs` in SQL; `workspace` is the path to it, ending in two underscores."""
+    wanted = {"desired": Desired.RUN, "phase__in": REACHABLE, "address__gt": ""}
+    return Q(**{f"{workspace}allocation__{name}": value for name, value in wanted.items()})
 
 
 def still_valid(keys: Iterable[str]) -> set[str]:
@@ -147,8 +180,9 @@ def _valid_tokens(keys: set[str]) -> set[str]:
         return set()
     parts = [key.split(":") for key in keys]
     allocations = [part[2] for part in parts]
-    now = clock.now()
-    tokens = ApiToken.objects.filter(pk__in=[part[1] for part in parts], revoked_at=None, expires_at__gt=now)
+    tokens = ApiToken.objects.filter(
+        pk__in=[part[1] for part in parts], revoked_at=None, expires_at__gt=clock.now()
+    )
     owners = dict(tokens.values_list("pk", "user_id"))
     running = workspaces_in_use().filter(_running(), allocation__in=allocations)
     owned = set(running.values_list("allocation_id", "owner_id"))

@@ -126,14 +126,13 @@ def _record_refusal(secret: str, reason: str, host: str) -> None:
         record(ticket.user.username, "workspace.enter_refused", ticket.workspace.topic, after=after)
 
 
-def note_activity(workspace: Workspace) -> None:
+def note_activity(workspace_id: str, last: datetime | None) -> None:
     """Remember that it is used, to the minute."""
     now = clock.now()
-    last = workspace.last_activity_at
     if last is not None and now - last < ACTIVITY_STEP:
         return
     stale = Q(last_activity_at=None) | Q(last_activity_at__lt=now - ACTIVITY_STEP)
-    Workspace.objects.filter(stale, pk=workspace.pk).update(last_activity_at=now)
+    Workspace.objects.filter(stale, pk=workspace_id).update(last_activity_at=now)
 
 
 def sweep() -> None:

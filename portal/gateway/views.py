@@ -32,7 +32,7 @@ def authorise(request: HttpRequest) -> HttpResponse:
     except access.Refused as refused:
         status = NOTHING_SHOWN if refused.why == "signed-out" else REFUSED
         return HttpResponse(status=status, headers={"X-Berth-Why": refused.why})
-    actions.note_activity(passed.workspace)
+    actions.note_activity(passed.workspace, passed.last_activity_at)
     return HttpResponse(
         headers={
             "X-Berth-Upstream": passed.upstream,

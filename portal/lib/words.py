@@ -77,8 +77,8 @@ def plain(number: Decimal) -> str:
 
 
 def size(count: float) -> str:
-    """Bytes: 96 MB, 1.4 GB."""
-    for unit, scale in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+    """Bytes: 96 MB, 1.4 GB; a GB is 1024³ bytes here, as in the sizes of the catalog."""
+    for unit, scale in (("TB", 1024**4), ("GB", 1024**3), ("MB", 1024**2), ("kB", 1024)):
         if count >= scale:
             amount = count / scale
             return f"{amount:.1f} {unit}" if amount < 10 else f"{amount:.0f} {unit}"

@@ -1,5 +1,6 @@
 """Callers of the API: a client with a token, and lines in a log."""
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -44,8 +45,6 @@ class Caller:
 
 
 def _encoded(content: dict[str, Any]) -> dict[str, Any]:
-    import json
-
     if content and not isinstance(content["data"], (str, bytes)):
         content["data"] = json.dumps(content["data"])
     return content

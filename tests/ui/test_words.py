@@ -72,7 +72,7 @@ def test_money_in_another_currency_names_it() -> None:
 
 @pytest.mark.parametrize(
     ("count", "text"),
-    [(0, "0 bytes"), (41_000, "41 kB"), (96e6, "96 MB"), (1.4e9, "1.4 GB"), (2e12, "2.0 TB")],
+    [(0, "0 bytes"), (41 * 1024, "41 kB"), (96 * 1024**2, "96 MB"), (1.4 * 1024**3, "1.4 GB"), (2 * 1024**4, "2.0 TB")],
 )
 def test_size(count: float, text: str) -> None:
     assert words.size(count) == text

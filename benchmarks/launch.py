@@ -1,0 +1,111 @@
+"""`launch`: from the click to a JupyterLab that answers, on the bare engine, in JupyterHub and in Berth."""
+
+import statistics
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from benchmarks import berth, jupyterhub, peers
+from benchmarks.berth import Berth
+from benchmarks.engine import Engine
+from benchmarks.polling import answers, until
+from benchmarks.raw_engine import RawEngine
+from benchmarks.rounds import Result, take_turns
+from deploy.screen import say
+
+TEMPLATE = "jupyter-python"
+RAW, HUB, BERTH = "bare engine", "JupyterHub with DockerSpawner", "Berth"
+SETTLE_SECONDS = 0.5
+"""Between two launches: what the engine still does for the one that ended must not slow down the next."""
+
+
+def measure(rounds: int) -> Result:
+    peers.programs()
+    engine = Engine()
+    with engine.cleared_afterwards(), berth.running(_settings(engine)) as own:
+        own.wait_for_image(TEMPLATE)
+        workspaces = Workspaces(own, engine)
+        samples = _measure(workspaces, engine, rounds)
+        workspaces.show_stages()
+    versions = {"Docker": engine.version(), "JupyterHub": peers.JUPYTERHUB, "DockerSpawner": peers.DOCKERSPAWNER}
+    return Result("launch", "Click to a JupyterLab that answers", "seconds", RAW, samples, versions)
+
+
+def _settings(engine: Engine) -> dict[str, str]:
+    return {"BERTH_RUNTIME": "docker", "BERTH_INSTANCE": engine.run}
+
+
+def _measure(workspaces: "Workspaces", engine: Engine, rounds: int) -> dict[str, list[float]]:
+    like = workspaces.example()
+    raw = RawEngine(engine, like)
+    with tempfile.TemporaryDirectory() as folder, jupyterhub.hub(engine, like, Path(folder)) as hub:
+        contenders = {
+            RAW: lambda: _seconds(raw.launch, raw.end),
+            HUB: lambda: _seconds(hub.launch, hub.end),
+            BERTH: lambda: _seconds(workspaces.launch, workspaces.end),
+        }
+        return take_turns(contenders, rounds)
+
+
+def _seconds(launch: Callable[[], None], end: Callable[[], None]) -> float:
+    began = time.perf_counter()
+    launch()
+    took = time.perf_counter() - began
+    end()
+    time.sleep(SETTLE_SECONDS)
+    return took
+
+
+class Workspaces:
+    """Launches workspaces in Berth over its REST API, and remembers where the time went."""
+
+    def __init__(self, own: Berth, engine: Engine) -> None:
+        self._own, self._engine, self._session = own, engine, requests.Session()
+        self._workspace = ""
+        self._parts: defaultdict[str, list[float]] = defaultdict(list)
+
+    def example(self) -> dict[str, Any]:
+        """The engine's description of a container that Berth made."""
+        self.launch()
+        described = self._engine.inspect(self._containers()[0])
+        self.end()
+        self._parts.clear()
+        return described
+
+    def launch(self) -> None:
+        """Comes back when JupyterLab answers through the gateway and Berth says that it runs."""
+        began = time.perf_counter()
+        self._workspace = self._own.ask("POST", "workspaces/", {"template": TEMPLATE})["id"]
+        self._note("request", began)
+        url = f"http://127.0.0.1:{self._own.port}/api/status"
+        headers = {"Host": self._own.host(self._workspace), "Authorization": f"Bearer {self._own.token}"}
+        until(lambda: answers(self._session, url, headers), "Berth's launch")
+        self._note("first answer", began)
+        until(self._runs, "Berth saying that it runs")
+
+    def end(self) -> None:
+        path = f"workspaces/{self._workspace}/"
+        for step in self._own.ask("GET", f"{path}timeline/"):
+            if step["seconds"] is not None:
+                self._parts[step["to"]].append(step["seconds"])
+        self._own.ask("DELETE", path)
+        until(lambda: not self._containers(), "The end of Berth's workspace")
+
+    def show_stages(self) -> None:
+        say("\nWhere Berth's time goes (seconds, medians): until its API and its gateway answered, and each stage")
+        for part, values in self._parts.items():
+            say(f"  {part:<13} {statistics.median(values[1:] or values):.2f}")
+
+    def _runs(self) -> bool:
+        return bool(self._own.ask("GET", f"workspaces/{self._workspace}/")["state"] == "running")
+
+    def _note(self, part: str, began: float) -> None:
+        self._parts[part].append(time.perf_counter() - began)
+
+    def _containers(self) -> list[str]:
+        return self._engine.containers(f"berth.owner={self._workspace}")

@@ -1,0 +1,62 @@
+"""Starts a program for as long as it is measured, and finds ports for it."""
+
+import os
+import socket
+import subprocess
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from deploy.screen import Stopped
+
+START_SECONDS = 60
+PORTS = range(20000, 28000)
+
+
+def free_ports(count: int) -> int:
+    """The first of `count` ports in a row on which nothing listens."""
+    return next(first for first in PORTS[::count] if _all_free(range(first, first + count)))
+
+
+def _all_free(ports: range) -> bool:
+    with ExitStack() as held:
+        try:
+            for port in ports:
+                probe = held.enter_context(socket.socket())
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind(("", port))
+        except OSError:
+            return False
+    return True
+
+
+@contextmanager
+def running(command: Sequence[str], port: int, log: Path, environment: Mapping[str, str] | None = None) -> Iterator[None]:
+    """Run it until the end of the block; begins once something listens on `port`."""
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            command,
+            cwd=log.parent,
+            env={**os.environ, **(environment or {})},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+        )
+    try:
+        _wait(process, port, log)
+        yield
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def _wait(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while True:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        if process.poll() is not None or time.monotonic() > deadline:
+            raise Stopped(f"{log.stem} did not start.", log)
+        time.sleep(0.05)

@@ -1,0 +1,93 @@
+"""docker-compose.yml: valid for the tool at hand, the same processes as the Procfile, and the engine's socket where it
+belongs and nowhere else."""
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import yaml
+
+from deploy.processes import read_procfile
+from deploy.python_environment import ROOT
+
+ENGINE = {"worker", "images", "agent"}
+ON_HOST = {"gateway", "relay", "agent"}
+
+
+def compose() -> list[str]:
+    """Docker's plugin, or Debian's docker-compose."""
+    plugin = ["docker", "compose"]
+    if subprocess.run([*plugin, "version"], capture_output=True, check=False).returncode == 0:
+        return plugin
+    assert shutil.which("docker-compose"), "neither `docker compose` nor docker-compose is installed"
+    return ["docker-compose"]
+
+
+@pytest.fixture(scope="module")
+def project() -> dict[str, Any]:
+    """The file as the tool understands it, all references resolved."""
+    command = [*compose(), "--file", str(ROOT / "docker-compose.yml"), "config"]
+    shown = subprocess.run(command, env={**os.environ, "DOCKER_GID": "999"}, capture_output=True, text=True, check=True)
+    found: dict[str, Any] = yaml.safe_load(shown.stdout)
+    return found
+
+
+def names(project: dict[str, Any], rule: Callable[[dict[str, Any]], bool]) -> set[str]:
+    return {name for name, service in project["services"].items() if rule(service)}
+
+
+def test_it_runs_what_the_procfile_runs(project: dict[str, Any]) -> None:
+    processes = {process.name for process in read_procfile((ROOT / "Procfile").read_text())}
+    assert set(project["services"]) == processes | {"init"}
+
+
+def test_only_three_processes_hold_the_engine(project: dict[str, Any]) -> None:
+    assert names(project, lambda service: "docker.sock" in json.dumps(service.get("volumes", []))) == ENGINE
+
+
+def test_everything_is_watched_and_comes_back(project: dict[str, Any]) -> None:
+    lasting = set(project["services"]) - {"init"}
+    assert names(project, lambda service: bool(service.get("healthcheck", {}).get("test"))) == lasting
+    assert names(project, lambda service: service.get("restart") == "unless-stopped") == lasting
+
+
+def test_only_what_connects_to_workspaces_uses_the_network_of_the_host(project: dict[str, Any]) -> None:
+    assert names(project, lambda service: service.get("network_mode") == "host") == ON_HOST
+
+
+def test_nothing_else_is_published_beyond_this_machine(project: dict[str, Any]) -> None:
+    for service in project["services"].values():
+        for port in service.get("ports", []):
+            assert "127.0.0.1" in json.dumps(port)
+
+
+def test_berths_processes_have_no_privileges(project: dict[str, Any]) -> None:
+    berth = names(project, lambda service: service["image"].startswith("berth:"))
+    assert berth == set(project["services"]) - {"postgres", "redis"}
+    hardened = names(
+        project,
+        lambda service: (
+            service.get("cap_drop") == ["ALL"]
+            and service.get("read_only") is True
+            and service.get("security_opt") == ["no-new-privileges:true"]
+            and not service.get("privileged")
+        ),
+    )
+    assert hardened == berth
+
+
+def test_secrets_are_files(project: dict[str, Any]) -> None:
+    for service in project["services"].values():
+        for name in service.get("environment") or {}:
+            assert not any(word in name for word in ("PASSWORD", "SECRET", "DATABASE", "REDIS")) or name.endswith(
+                "_FILE"
+            )
+
+
+def test_berths_processes_wait_for_the_tables(project: dict[str, Any]) -> None:
+    waiting = names(project, lambda service: "init" in (service.get("depends_on") or {}))
+    assert waiting == set(project["services"]) - {"postgres", "redis", "init"}

@@ -1,0 +1,45 @@
+"""Splitting output into lines: however the bytes arrive, the same lines come out, and none is too long."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runtimes.lines import CUT_MARK, LIMIT, LineSplitter
+
+
+def _lines(*pieces: bytes) -> list[str]:
+    splitter = LineSplitter()
+    return [line for piece in pieces for line in splitter.feed(piece)] + splitter.end()
+
+
+@given(st.lists(st.sampled_from([b"a", b"\n", b"\r", b"\r\n", b"\0", b"\xc3", b"\xa4", b"x" * 5000])), st.data())
+def test_pieces_do_not_matter(parts: list[bytes], data: st.DataObject) -> None:
+    whole = b"".join(parts)
+    cut = data.draw(st.integers(0, len(whole)))
+    assert _lines(whole[:cut], whole[cut:]) == _lines(whole)
+    assert all(len(line.encode()) <= LIMIT + 2 for line in _lines(whole))
+
+
+@pytest.mark.parametrize(("length", "cut"), [(LIMIT - 1, False), (LIMIT, False), (LIMIT + 1, True), (10 * LIMIT, True)])
+def test_a_line_is_cut_only_beyond_the_limit(length: int, cut: bool) -> None:
+    [line] = _lines(b"x" * length + b"\n")
+    assert line.endswith(CUT_MARK) is cut
+    assert len(line.encode()) == min(length, LIMIT)
+
+
+def test_a_cut_never_halves_a_character() -> None:
+    [line] = _lines("€".encode() * 5000 + b"\n")
+    assert set(line.removesuffix(CUT_MARK)) == {"€"}
+
+
+def test_an_endless_line_is_given_once_and_held_nowhere() -> None:
+    splitter = LineSplitter()
+    given_lines = [line for _ in range(1000) for line in splitter.feed(b"x" * 65536)]
+    assert len(given_lines) == 1
+    assert len(splitter._line) <= LIMIT
+    assert splitter.feed(b"\nnext\n") == ["next"]
+
+
+def test_a_line_end_in_two_pieces_is_one() -> None:
+    assert _lines(b"one\r", b"\ntwo\n") == ["one", "two"]
+    assert _lines(b"one\r", b"\n", b"\n") == ["one", ""]
