@@ -10,6 +10,7 @@ from docker.errors import NotFound
 
 from benchmarks.polling import until
 
+
 class Engine:
     """`run` names this run: in the label of what is made here, and as the instance of a Berth that works on it."""
 

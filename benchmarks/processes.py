@@ -32,7 +32,9 @@ def _all_free(ports: range) -> bool:
 
 
 @contextmanager
-def running(command: Sequence[str], port: int, log: Path, environment: Mapping[str, str] | None = None) -> Iterator[None]:
+def running(
+    command: Sequence[str], port: int, log: Path, environment: Mapping[str, str] | None = None
+) -> Iterator[None]:
     """Run it until the end of the block; begins once something listens on `port`."""
     with log.open("ab") as output:
         process = subprocess.Popen(

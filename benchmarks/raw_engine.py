@@ -26,7 +26,7 @@ class RawEngine:
         self._container = ""
 
     def launch(self) -> None:
-        api = self._engine.client.api
+        api: Any = self._engine.client.api
         self._container = api.create_container_from_config(self._config)["Id"]
         api.start(self._container)
         url = f"http://{self._engine.address(self._container)}:{PORT}/api/status"

@@ -1,6 +1,7 @@
 """The container engine: whether it answers, starting it where nothing does, and what is used without one."""
 
 import getpass
+import grp
 import http.client
 import os
 import shlex
@@ -65,9 +66,7 @@ def choose(log_directory: Path, *, installed_now: bool) -> str:
     if answer is Answer.YES:
         return "docker"
     if answer is Answer.FORBIDDEN:
-        if not installed_now:
-            raise Stopped(_how_to_be_allowed())
-        _join_group_and_start_again()
+        _start_again_in_group(join=installed_now)
     return "local"
 
 
@@ -101,10 +100,14 @@ def _how_to_be_allowed() -> str:
     )
 
 
-def _join_group_and_start_again() -> None:
-    """The engine was installed for this account a moment ago. `sg` gives the new group without signing in anew."""
+def _start_again_in_group(*, join: bool) -> None:
+    """`sg` gives a group that this account joined without signing in anew. Joins it first if the engine was installed
+    for this account a moment ago; else that is left to a person, because members can become root."""
     user = getpass.getuser()
-    say(f"    adding {user} to the group docker, so that Berth can use the engine without root")
-    prefix = root_prefix() or []
-    subprocess.run([*prefix, "usermod", "--append", "--groups", "docker", user], check=True)
+    found = [group for group in grp.getgrall() if group.gr_name == "docker"]
+    if not found or found[0].gr_gid in os.getgroups() or not (join or user in found[0].gr_mem):
+        raise Stopped(_how_to_be_allowed())
+    if user not in found[0].gr_mem:
+        say(f"\n    adding {user} to the group docker, so that Berth can use the engine without root")
+        subprocess.run([*(root_prefix() or []), "usermod", "--append", "--groups", "docker", user], check=True)
     os.execvp("sg", ["sg", "docker", "-c", shlex.join([sys.executable, *sys.orig_argv[1:]])])

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from deploy.screen import Stopped, say
 
@@ -55,6 +56,14 @@ def module_missing(name: str) -> bool:
     return found.returncode != 0
 
 
+def time_zones_missing() -> bool:
+    try:
+        ZoneInfo("UTC")
+    except ZoneInfoNotFoundError:
+        return True
+    return False
+
+
 def wheels_exist() -> bool:
     processors, versions = WHEELS_FOR
     return platform.machine() in processors and sys.version_info[:2] in versions
@@ -82,6 +91,7 @@ def to_run(engine_answers: bool) -> list[Need]:
     venv = f"python{sys.version_info.major}.{sys.version_info.minor}-venv"
     needs = [
         Need(venv, "the Python environment", lambda: module_missing("ensurepip")),
+        Need("tzdata", "the time zones", time_zones_missing),
         Need("nginx", "the gateway", lambda: command_missing("nginx")),
         Need(
             "mmdebstrap",

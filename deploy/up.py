@@ -2,6 +2,7 @@
 
 import errno
 import fcntl
+import http.client
 import json
 import os
 import signal
@@ -9,11 +10,10 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from deploy import postgres, redis
 from deploy.configuration import Configuration, read, write_environment
@@ -142,17 +142,22 @@ def manage(configuration: Configuration, arguments: list[str]) -> None:
         raise Stopped(f"`manage.py {' '.join(arguments)}` failed.", log)
 
 
-def answers(port: int) -> bool:
+def answers(configuration: Configuration) -> bool:
+    """Asked on this machine, by the name the portal is known under: the gateway tells sites apart by it."""
+    connection = http.client.HTTPConnection("127.0.0.1", configuration.port, timeout=5)
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=5) as reply:
-            return bool(reply.status == 200)
-    except (urllib.error.URLError, OSError):
+        name = urlsplit(configuration.settings["BERTH_PORTAL_URL"]).netloc
+        connection.request("GET", "/readyz", headers={"Host": name})
+        return connection.getresponse().status == 200
+    except (OSError, http.client.HTTPException):
         return False
+    finally:
+        connection.close()
 
 
 def _wait_until_ready(supervisor: Supervisor) -> None:
     deadline = time.monotonic() + READY_SECONDS
-    while not answers(supervisor.configuration.port):
+    while not answers(supervisor.configuration):
         states = supervisor.states()
         if "FATAL" in states.values() or time.monotonic() > deadline:
             raise _not_up(supervisor.configuration, states)

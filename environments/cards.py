@@ -1,16 +1,15 @@
 """What pages show of workspaces: plain objects with ready sentences, made without further queries."""
 
 from dataclasses import dataclass, field
-from datetime import datetime
 from decimal import Decimal
 
 from django.urls import reverse
 
+from environments import images
 from environments.models import Template, Workspace
 from environments.states import W, WorkspaceState, state_of
 from portal.compute.models import Allocation, Size
 from portal.compute.states import Phase, Reason
-from portal.lib import clock
 from portal.lib.money import Money
 from portal.lib.words import plain
 
@@ -220,8 +219,6 @@ class Choice:
 
 
 def template_card(template: Template, prices: dict[str, Money]) -> TemplateCard:
-    from environments import images
-
     version = template.versions.all()[0]
     image = version.image
     costs = [prices[size.slug].amount for size in template.sizes.all() if size.slug in prices]
@@ -236,7 +233,7 @@ def template_card(template: Template, prices: dict[str, Money]) -> TemplateCard:
         image_name=image.name,
         image_state=image.state,
         image_sentence=images.sentence(image),
-        image_percent=None if image.progress is None else round(image.progress * 100),
+        image_percent=images.percent(image),
         topic=image.topic,
         digest_short=image.digest.removeprefix("sha256:")[:12],
         from_price=Money(min(costs), currency) if costs else None,
@@ -245,8 +242,3 @@ def template_card(template: Template, prices: dict[str, Money]) -> TemplateCard:
 
 def size_card(size: Size, price: Money, truth: str, truth_state: str, *, checked: bool) -> SizeCard:
     return SizeCard(size.slug, size.slug, size_text(size.cpu, size.memory_gib), price, truth, truth_state, checked)
-
-
-def running_for(allocation: Allocation) -> float:
-    start: datetime = allocation.started_at or allocation.created_at
-    return ((allocation.ended_at or clock.now()) - start).total_seconds()

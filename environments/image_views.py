@@ -46,7 +46,7 @@ def _row(image: Image, user: User) -> ImageRow:
         source=f"built from images/{image.context}" if image.context else image.reference,
         state=image.state,
         sentence=image.message if image.state == ImageState.BUILDING and image.message else images.sentence(image),
-        percent=None if image.progress is None else round(image.progress * 100),
+        percent=images.percent(image),
         size=image.size,
         digest_short=image.digest.removeprefix("sha256:")[:12],
         built_at=image.ready_at,

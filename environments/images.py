@@ -60,6 +60,12 @@ def sentence(image: Image) -> str:
             return ImageState(image.state).label
 
 
+def percent(image: Image) -> int | None:
+    """Of the build or pull under way; None when there is none, or nobody knows."""
+    building = image.state == ImageState.BUILDING and image.progress is not None
+    return round((image.progress or 0) * 100) if building else None
+
+
 @transaction.atomic
 def request(image: Image, *, actor: str) -> None:
     """Want it built or pulled. Asking while it is under way changes nothing."""

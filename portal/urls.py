@@ -25,4 +25,4 @@ def server_error(request: HttpRequest) -> HttpResponse:
         from portal.api.views import server_error as api_error
 
         return api_error(request)
-    return render(None, "errors/500.html", status=500)  # type: ignore[arg-type]
+    return render(None, "errors/500.html", status=500)

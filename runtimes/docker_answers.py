@@ -1,12 +1,15 @@
 """Reads what a Docker engine answers into the types of base.py; pure, and free of the SDK."""
 
 import calendar
+from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from runtimes.base import ContainerState, LogLine, Observation, Usage
 from runtimes.lines import LineSplitter
+
+_REMEMBERED = 20_000
 
 
 def observation(found: dict[str, Any]) -> Observation:
@@ -69,33 +72,34 @@ def log_lines(read: Callable[[int], bytes]) -> Iterator[LogLine]:
 class FreshLines:
     """Tells a line from its repetition: a follower gets some twice when the engine changes log files.
 
-    Times never go back within one stream, so a line older than the newest one is known already, and so are
-    as many at exactly the newest time as there were before.
+    A repetition begins with a line older than its stream's newest, and ends with one not given before. A
+    clock that was set back looks the same at first, so a line is left out only if it was given already.
     """
 
     def __init__(self, since: datetime | None) -> None:
         self._since = since
-        self._newest: dict[str, tuple[datetime, int]] = {}
-        self._known: dict[str, int] = {}
+        self._newest: dict[str, datetime] = {}
+        self._given: OrderedDict[int, None] = OrderedDict()
+        self._repeating = False
 
     def takes(self, line: LogLine) -> bool:
-        at, count = self._newest.get(line.stream, (self._since or line.at, 0))
-        if line.at < at:
-            self._known[line.stream] = count
+        if self._since and line.at < self._since:
             return False
-        if line.at > at:
-            self._known[line.stream] = count = 0
-        elif self._known.get(line.stream, 0) > 0:
-            self._known[line.stream] -= 1
+        key = hash((line.at, line.stream, line.text))
+        self._repeating |= line.at < self._newest.get(line.stream, line.at)
+        if self._repeating and key in self._given:
             return False
-        self._newest[line.stream] = (line.at, count + 1)
+        self._repeating = False
+        self._newest[line.stream] = line.at
+        self._given[key] = None
+        if len(self._given) > _REMEMBERED:
+            self._given.popitem(last=False)
         return True
 
     def start_again(self) -> datetime | None:
         """From when to read again so that nothing is missed; the two streams may be out of order a little."""
-        self._known = {stream: count for stream, (_, count) in self._newest.items()}
-        newest = [at for at, _ in self._newest.values()]
-        return max(newest) - timedelta(seconds=1) if newest else self._since
+        self._repeating = True
+        return max(self._newest.values()) - timedelta(seconds=1) if self._newest else self._since
 
 
 def _frames(read: Callable[[int], bytes]) -> Iterator[tuple[str, bytes]]:

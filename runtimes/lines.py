@@ -36,32 +36,40 @@ class LineSplitter:
         text = piece.rstrip(b"\r\n")
         line_end = piece[len(text) :]
         lines = self._append(text) if text else []
-        if line_end:
-            lines += self._finish(line_end)
-        self._after_return = line_end == b"\r"
-        return lines
+        return lines + self._finish(line_end) if line_end else lines
 
     def _append(self, text: bytes) -> list[str]:
+        self._after_return = False
         if self._dropping:
             return []
         self._line += text[: LIMIT + 1]
         if len(self._line) <= LIMIT:
             return []
-        cut = _text(bytes(self._line[:_KEPT])) + CUT_MARK
+        cut = _cut(bytes(self._line))
         self._line.clear()
         self._dropping = True
         return [cut]
 
     def _finish(self, line_end: bytes) -> list[str]:
-        line, dropped = bytes(self._line), self._dropping
+        line, was_cut = bytes(self._line), self._dropping
+        second_half = line_end == b"\n" and self._after_return
         self._line.clear()
         self._dropping = False
-        second_half = line_end == b"\n" and self._after_return
+        # Only a return that ended something can be the first half of a line end in two pieces.
+        self._after_return = line_end == b"\r" and bool(line or was_cut)
         if line:
             return [_text(line)]
-        return [] if dropped or second_half or line_end == b"\r" else [""]
+        return [] if was_cut or second_half or line_end == b"\r" else [""]
 
 
 def _text(line: bytes) -> str:
+    text = line.decode(errors="replace")
+    # A byte that is no text becomes three: the limit holds for what comes out.
+    return _cut(text.encode()) if len(text.encode()) > LIMIT else text
+
+
+def _cut(line: bytes) -> str:
     # An incremental decoder leaves out a character that the cut broke in two.
-    return codecs.getincrementaldecoder("utf-8")("replace").decode(line)
+    decoder = codecs.getincrementaldecoder("utf-8")
+    clean = decoder("replace").decode(line[:_KEPT]).encode()
+    return decoder().decode(clean[:_KEPT]) + CUT_MARK

@@ -1,6 +1,6 @@
 """Shared by all tests: people, teams, a catalog, and a fake engine that every process part in this test uses."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -71,7 +71,7 @@ def catalog(db: None) -> None:
 
 
 @pytest.fixture
-def fake_engine(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+def fake_engine(monkeypatch: pytest.MonkeyPatch) -> Any:
     """The engine behind portal.compute; its applications answer at once."""
     from django.conf import settings
 

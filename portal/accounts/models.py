@@ -1,6 +1,6 @@
 """User, Team, Membership and ApiToken."""
 
-from typing import ClassVar
+from typing import ClassVar, Self
 
 from django.contrib.auth.models import AbstractUser, UserManager
 from django.contrib.postgres.fields import ArrayField
@@ -20,7 +20,7 @@ class User(AbstractUser):
     issuer = models.CharField(max_length=200, default="local")
     subject = models.CharField(max_length=200)
 
-    objects: ClassVar[UserManager["User"]] = UserManager()
+    objects: ClassVar[UserManager[Self]] = UserManager()
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["issuer", "subject"], name="user_issuer_subject")]

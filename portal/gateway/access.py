@@ -180,9 +180,7 @@ def _valid_tokens(keys: set[str]) -> set[str]:
         return set()
     parts = [key.split(":") for key in keys]
     allocations = [part[2] for part in parts]
-    tokens = ApiToken.objects.filter(
-        pk__in=[part[1] for part in parts], revoked_at=None, expires_at__gt=clock.now()
-    )
+    tokens = ApiToken.objects.filter(pk__in=[part[1] for part in parts], revoked_at=None, expires_at__gt=clock.now())
     owners = dict(tokens.values_list("pk", "user_id"))
     running = workspaces_in_use().filter(_running(), allocation__in=allocations)
     owned = set(running.values_list("allocation_id", "owner_id"))

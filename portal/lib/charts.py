@@ -29,7 +29,8 @@ class Series:
 def amount(value: float, unit: str) -> str:
     if unit == "bytes":
         return size(value)
-    return f"{value:.2g} {unit}" if value < 10 else f"{value:.0f} {unit}"
+    digits = f"{value:.2f}".rstrip("0").rstrip(".") if value < 10 else f"{value:.0f}"
+    return f"{digits} {unit}"
 
 
 def sentence(series: Series) -> str:

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from django.core.cache import cache
 from django.test import Client
 
 from portal.accounts.actions import create_token
 from portal.accounts.states import SCOPES
+from portal.api.throttles import ScopedThrottle
 
 BASE = "/api/v1"
 
@@ -51,8 +51,8 @@ def _encoded(content: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.fixture(autouse=True)
-def _unthrottled() -> None:
-    cache.clear()
+def _unthrottled(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ScopedThrottle, "THROTTLE_RATES", {"launch": None, "ticket": None})
 
 
 @pytest.fixture

@@ -20,7 +20,10 @@ def test_the_document_is_valid_and_without_warnings() -> None:
 
 
 @pytest.mark.django_db
-def test_the_document_and_its_page_need_no_token_and_no_other_host() -> None:
+def test_the_document_and_its_page_need_no_token_and_no_other_host(settings: Any) -> None:
+    settings.STORAGES = settings.STORAGES | {
+        "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
+    }
     document = Client().get("/api/v1/schema/?format=json")
     assert document.status_code == 200
     operations = [op for path in document.json()["paths"].values() for op in path.values()]
@@ -29,6 +32,9 @@ def test_the_document_and_its_page_need_no_token_and_no_other_host() -> None:
     page = Client().get("/api/v1/docs/").content.decode()
     assert "http://" not in page and "https://" not in page
     assert "<script>" not in page
+
+
+RATES = {"launch": "2/min", "ticket": "1/min"}
 
 
 class Unreachable:
@@ -41,7 +47,7 @@ class Unreachable:
 def test_too_many_launches_are_told_when_to_come_back(
     vera: Caller, catalog: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ScopedThrottle, "THROTTLE_RATES", {"launch": "2/min", "ticket": "1/min"})
+    monkeypatch.setattr(ScopedThrottle, "THROTTLE_RATES", RATES)
     for _ in range(2):
         assert vera.post("/workspaces/", {"template": "jupyter-python"}).status_code == 201
     refused = vera.post("/workspaces/", {"template": "jupyter-python"})
@@ -55,6 +61,7 @@ def test_too_many_launches_are_told_when_to_come_back(
 def test_without_the_cache_there_is_no_limit_and_no_failure(
     vera: Caller, catalog: None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    monkeypatch.setattr(ScopedThrottle, "THROTTLE_RATES", RATES)
     monkeypatch.setattr(ScopedThrottle, "cache", Unreachable())
     for _ in range(3):
         assert vera.post("/workspaces/", {"template": "jupyter-python"}).status_code == 201

@@ -78,6 +78,12 @@ def test_equal_lines_at_one_time_are_all_given() -> None:
     assert list(filter(FreshLines(None).takes, lines)) == lines
 
 
+def test_a_clock_that_was_set_back_loses_no_line() -> None:
+    fresh = FreshLines(None)
+    lines = [_line(3600, "a"), _line(3601, "b"), _line(1, "c"), _line(2, "d"), _line(3601, "e")]
+    assert list(filter(fresh.takes, lines)) == lines
+
+
 def test_lines_before_since_are_left_out() -> None:
     fresh = FreshLines(START + timedelta(seconds=2))
     assert [line.text for line in [_line(1, "a"), _line(2, "b"), _line(3, "c")] if fresh.takes(line)] == ["b", "c"]

@@ -17,7 +17,7 @@ def test_pieces_do_not_matter(parts: list[bytes], data: st.DataObject) -> None:
     whole = b"".join(parts)
     cut = data.draw(st.integers(0, len(whole)))
     assert _lines(whole[:cut], whole[cut:]) == _lines(whole)
-    assert all(len(line.encode()) <= LIMIT + 2 for line in _lines(whole))
+    assert all(len(line.encode()) <= LIMIT for line in _lines(whole))
 
 
 @pytest.mark.parametrize(("length", "cut"), [(LIMIT - 1, False), (LIMIT, False), (LIMIT + 1, True), (10 * LIMIT, True)])
@@ -40,6 +40,14 @@ def test_an_endless_line_is_given_once_and_held_nowhere() -> None:
     assert splitter.feed(b"\nnext\n") == ["next"]
 
 
+def test_bytes_that_are_no_text_stay_below_the_limit_too() -> None:
+    for count in (LIMIT, 2 * LIMIT):
+        [line] = _lines(b"\xff" * count + b"\n")
+        assert line.endswith(CUT_MARK)
+        assert len(line.encode()) <= LIMIT
+
+
 def test_a_line_end_in_two_pieces_is_one() -> None:
     assert _lines(b"one\r", b"\ntwo\n") == ["one", "two"]
     assert _lines(b"one\r", b"\n", b"\n") == ["one", ""]
+    assert _lines(b"\r", b"\n") == _lines(b"\r\n") == [""]

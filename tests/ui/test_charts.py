@@ -25,7 +25,7 @@ def test_sentence_says_now_peak_and_limit() -> None:
 
 
 def test_bytes_are_written_as_memory() -> None:
-    memory = Series("Memory", [(START, 1.5e9)], 8e9, "bytes")
+    memory = Series("Memory", [(START, 1.5 * 1024**3)], 8 * 1024**3, "bytes")
     assert "now 1.5 GB, at most 1.5 GB, limit 8.0 GB" in sentence(memory)
 
 

@@ -93,7 +93,7 @@ def test_since_says_how_long() -> None:
 def test_filters_write_amounts() -> None:
     price = Money(Decimal("0.06"), "EUR")
     source = "{{ price|money }} {{ none|money }} {{ count|bytes }} {{ seconds|duration }} {{ price|plain }}"
-    assert render(source, price=price, none=None, count=1.4e9, seconds=8.3) == "€ 0.06 — 1.4 GB 8.3 s € 0.06"
+    assert render(source, price=price, none=None, count=1.4 * 1024**3, seconds=8.3) == "€ 0.06 — 1.4 GB 8.3 s € 0.06"
 
 
 def test_field_links_help_and_error_to_the_control() -> None:

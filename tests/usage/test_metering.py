@@ -70,7 +70,7 @@ def test_queueing_costs_nothing_and_a_run_costs_its_seconds(
     workspace = make_workspace()
     assert not UsageInterval.objects.exists()
     settle()
-    assert set(UsageInterval.objects.values_list("meter", "quantity")) == {("cpu", 1), ("memory", 2)}
+    assert set(UsageInterval.objects.values_list("meter", "quantity")) == {("cpu", Decimal(1)), ("memory", Decimal(2))}
     actions.stop(workspace, actor="vera")
     settle()
     workspace.refresh_from_db()

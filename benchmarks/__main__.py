@@ -1,0 +1,56 @@
+"""`python -m benchmarks [launch] [door]`: runs them (both, if none is named) and shows how Berth compares."""
+
+import argparse
+import signal
+from functools import partial
+
+from benchmarks import door, launch, report
+from deploy.screen import Stopped, explain, say
+
+
+NAMES = ("launch", "door")
+
+
+def main() -> int:
+    arguments = _arguments()
+    signal.signal(signal.SIGTERM, _end)
+    measures = {
+        "launch": partial(launch.measure, arguments.rounds),
+        "door": partial(door.measure, arguments.rounds, arguments.seconds),
+    }
+    try:
+        for name in arguments.names or NAMES:
+            say(f"\n{name}")
+            result = measures[name]()
+            report.show(result)
+            if arguments.write:
+                report.write(result)
+    except Stopped as stopped:
+        explain(stopped)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="|".join(NAMES), type=_name)
+    parser.add_argument("--rounds", type=int, default=7, help="how often each contender is measured (7)")
+    parser.add_argument("--seconds", type=int, default=10, help="length of one turn of `door` (10)")
+    parser.add_argument("--write", action="store_true", help=f"put the ratios into {report.PAGE.name}")
+    return parser.parse_args()
+
+
+def _name(given: str) -> str:
+    if given not in NAMES:
+        raise argparse.ArgumentTypeError(f"“{given}” is none of {', '.join(NAMES)}")
+    return given
+
+
+def _end(number: int, _frame: object) -> None:
+    raise SystemExit(128 + number)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
