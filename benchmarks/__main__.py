@@ -7,7 +7,6 @@ from functools import partial
 from benchmarks import door, launch, report
 from deploy.screen import Stopped, explain, say
 
-
 NAMES = ("launch", "door")
 
 

@@ -13,7 +13,7 @@ from xmlrpc.client import Fault, ServerProxy
 from supervisor.xmlrpc import SupervisorTransport  # type: ignore[import-untyped]
 
 from deploy.configuration import Configuration
-from deploy.processes import socket_path, supervisor_configuration
+from deploy.processes import SERVICES, socket_path, supervisor_configuration
 from deploy.python_environment import ROOT, VENV
 from deploy.screen import Stopped
 from deploy.sockets import run_directory
@@ -82,11 +82,24 @@ class Supervisor:
         return int(self._call("getProcessInfo", name)["pid"])
 
     def stop(self) -> None:
-        """End all in reverse order, then supervisord; after it, nothing of the session is left."""
+        """End Berth's processes, then the services they use, then supervisord; after it, nothing of them is left."""
         if self.process and self.alive():
+            self._stop_users_of_services()
             self.process.terminate()
             self.process.wait()
         end_leftovers(self.configuration.data)
+
+    def _stop_users_of_services(self) -> None:
+        """All at once, so that stopping takes as long as the slowest and not as long as all together."""
+        lively = {"STARTING", "RUNNING", "BACKOFF", "STOPPING"}
+        try:
+            for name, state in reversed(self.states().items()):
+                if name not in SERVICES and state in lively - {"STOPPING"}:
+                    self._call("stopProcess", name, False)
+            while any(state in lively for name, state in self.states().items() if name not in SERVICES):
+                time.sleep(0.1)
+        except (OSError, Fault):
+            return  # supervisord does the rest when it ends
 
     def kill(self) -> None:
         """At once and everything; PostgreSQL recovers when it is next started."""

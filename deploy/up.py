@@ -25,8 +25,6 @@ from deploy.supervisor import Supervisor, end_leftovers, end_orphans
 
 SERVICE_SECONDS = 90
 READY_SECONDS = 120
-PREPARE = (["migrate", "--verbosity", "0"], ["collectstatic", "--noinput", "--verbosity", "0"], ["seed_demo"])
-CATALOG = ["catalog", "apply", "--yes"]
 
 
 class Ended(BaseException):
@@ -108,8 +106,7 @@ def bring_up(supervisor: Supervisor, steps: Steps) -> None:
         supervisor.run(configuration.embedded)
         _wait_for_services(configuration)
     with steps.step("Tables, catalog and demo sign-ins"):
-        for arguments in (*PREPARE, CATALOG):
-            manage(configuration, arguments)
+        prepare(configuration)
     with steps.step("Berth's processes"):
         supervisor.run([process.name for process in wanted(configuration)])
         _wait_until_ready(supervisor)
@@ -126,20 +123,16 @@ def _wait_for_services(configuration: Configuration) -> None:
             time.sleep(0.05)
 
 
-def manage(configuration: Configuration, arguments: list[str]) -> None:
-    """Run one management command; its words go to a log and are shown only when it fails."""
+def prepare(configuration: Configuration) -> None:
+    """Its words go to a log and are shown only when it fails."""
     log = configuration.data / "log" / "prepare.log"
-    with log.open("ab") as output:
+    command = [str(VENV / "bin/python"), "-m", "deploy.prepare"]
+    with log.open("wb") as output:
         done = subprocess.run(
-            [str(VENV / "bin/python"), "manage.py", *arguments],
-            cwd=ROOT,
-            env=configuration.environment,
-            stdout=output,
-            stderr=output,
-            check=False,
+            command, cwd=ROOT, env=configuration.environment, stdout=output, stderr=output, check=False
         )
     if done.returncode:
-        raise Stopped(f"`manage.py {' '.join(arguments)}` failed.", log)
+        raise Stopped("The tables, the catalog or the demo sign-ins could not be made.", log)
 
 
 def answers(configuration: Configuration) -> bool:

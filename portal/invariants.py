@@ -8,7 +8,7 @@ from django.conf import settings
 from django.db.models import F, Sum
 
 from portal.audit.actions import verify
-from portal.compute.agent.watching import allocation_of
+from portal.compute.agent.watching import CANARY, allocation_of
 from portal.compute.models import Allocation, Node
 from portal.compute.specs import container_name
 from portal.compute.states import PLACED, Phase
@@ -31,7 +31,7 @@ def violations(runtime: Runtime | None = None) -> list[str]:
 
 
 def _containers(seen: list[Observation]) -> Iterator[str]:
-    names = {observation.name: observation for observation in seen}
+    names = {one.name: one for one in seen if one.labels.get("berth.owner") != CANARY}
     rows = Allocation.objects.in_bulk({allocation_of(name) for name in names})
     for name in names:
         row = rows.get(allocation_of(name))

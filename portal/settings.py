@@ -18,15 +18,14 @@ env = environ.FileAwareEnv(
     BERTH_DATA=(str, str(BASE_DIR / ".berth")),
     BERTH_DEBUG=(bool, False),
     BERTH_ENGINE_URL=(str, ""),
-    BERTH_FAKE_UPSTREAM=(str, ""),
     BERTH_INSTANCE=(str, "local"),
     BERTH_LIVE_ADDRESS=(str, "127.0.0.1:8002"),
     BERTH_PORT=(int, 8000),
     BERTH_PORTAL_URL=(str, "http://localhost:8000"),
+    BERTH_REACHABLE_NETWORKS=(list, []),
     BERTH_RELAY_ADDRESS=(str, "127.0.0.1:8003"),
     BERTH_RUNTIME=(str, "docker"),
     BERTH_SECRET_KEY=(str, ""),
-    BERTH_SIMULATED_GPUS=(str, ""),
     BERTH_WEB_ADDRESS=(str, "127.0.0.1:8001"),
     BERTH_WORKSPACE_URL=(str, "http://{id}.localhost:8000/"),
     DATABASE_URL=(str, "postgres://postgres@127.0.0.1:5432/berth"),
@@ -69,9 +68,9 @@ RUNTIME = env("BERTH_RUNTIME")
 ENGINE_URL = env("BERTH_ENGINE_URL")
 CA_BUNDLE = env("BERTH_CA_BUNDLE")
 CONTAINER_NETWORKS = env("BERTH_CONTAINER_NETWORKS")
+REACHABLE_NETWORKS = env("BERTH_REACHABLE_NETWORKS")
 CPU_OVERCOMMIT = env("BERTH_CPU_OVERCOMMIT")
 CURRENCY = env("BERTH_CURRENCY")
-FAKE_UPSTREAM = env("BERTH_FAKE_UPSTREAM")
 GATEWAY_PORT = env("BERTH_PORT")
 WEB_ADDRESS = env("BERTH_WEB_ADDRESS")
 LIVE_ADDRESS = env("BERTH_LIVE_ADDRESS")
@@ -90,7 +89,7 @@ SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE
 SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
-SECURE_SSL_REDIRECT = False  # nginx redirects
+SILENCED_SYSTEM_CHECKS = ["security.W008"]  # who terminates TLS redirects to it; probes come without TLS
 SECURE_HSTS_SECONDS = 31_536_000 if SECURE else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = SECURE
 SECURE_REFERRER_POLICY = "same-origin"
@@ -211,10 +210,11 @@ REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["portal.api.authentication.TokenAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["portal.api.permissions.HasScope"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_PARSER_CLASSES": ["portal.api.parsers.Json"],
     "DEFAULT_PAGINATION_CLASS": "portal.api.pagination.Cursor",
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
-    "DEFAULT_THROTTLE_CLASSES": ["rest_framework.throttling.ScopedRateThrottle"],
+    "DEFAULT_THROTTLE_CLASSES": ["portal.api.throttles.ScopedThrottle"],
+    "DEFAULT_METADATA_CLASS": None,
     "DEFAULT_THROTTLE_RATES": {"launch": "60/min", "ticket": "120/min"},
     "EXCEPTION_HANDLER": "portal.api.problems.problem_response",
     "COERCE_DECIMAL_TO_STRING": True,
@@ -230,6 +230,12 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "SCHEMA_PATH_PREFIX": "/api/v1",
     "COMPONENT_SPLIT_REQUEST": True,
+    "ENUM_NAME_OVERRIDES": {
+        "Phase": "portal.compute.states.Phase",
+        "WorkspaceState": "environments.states.WorkspaceState",
+        "ImageState": "environments.states.ImageState",
+        "ImageReadiness": "environments.catalog_api.READINESS",
+    },
 }
 
 CELERY_BROKER_URL = REDIS_URL.replace("unix://", "redis+socket://", 1)

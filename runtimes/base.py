@@ -216,6 +216,11 @@ class Runtime(Protocol):
     def remove_network(self, name: str) -> None:
         """After it, the network is gone. Absent is success; EngineRefused while in use."""
 
+    def guard(self, image: str | None) -> tuple[str, ...]:
+        """Keep what runs away from the host and from private networks, and prove it with a container of
+        `image` (which needs bash) where one is given. Sentences on what is not kept; none when all is.
+        """
+
     def find_image(self, reference: str) -> ImageInfo | None:
         """The image under that id, digest or tag, or None."""
 

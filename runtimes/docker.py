@@ -4,7 +4,7 @@ import ipaddress
 import tarfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import datetime
@@ -17,6 +17,7 @@ from typing import Any
 from docker import APIClient
 from docker.types import IPAMConfig, IPAMPool
 
+from runtimes import isolation
 from runtimes.base import (
     ContainerState,
     EngineInfo,
@@ -25,6 +26,7 @@ from runtimes.base import (
     LogLine,
     Mount,
     Observation,
+    RuntimeFailure,
     Spec,
     SpecConflict,
     Usage,
@@ -45,7 +47,8 @@ class DockerRuntime(DockerImages):
     """Containers of one `instance` on one engine; those of others are never touched.
 
     `base_url` is the engine's address (None: the default socket). `networks` is the range that each user's
-    network takes a /28 from; a /16 holds 4096 users. `ca_bundle` is trusted by image builds. `limit` is in
+    network takes a /28 from; a /16 holds 4096 users. `reachable` are private ranges that what runs may reach
+    nevertheless. `ca_bundle` is trusted by image builds. `limit` is in
     seconds. Not to be shared between processes: make one after a fork.
     """
 
@@ -58,10 +61,12 @@ class DockerRuntime(DockerImages):
         base_url: str | None = None,
         networks: str = "10.201.0.0/16",
         ca_bundle: Path | None = None,
+        reachable: Sequence[str] = (),
         limit: float = 30.0,
     ) -> None:
         super().__init__(Engine(base_url, limit), check_name(instance), ca_bundle)
         self._networks = str(ipaddress.IPv4Network(networks))
+        self._reachable = tuple(reachable)
         self._locks = [threading.Lock() for _ in range(64)]
 
     def check(self) -> EngineInfo:
@@ -140,6 +145,24 @@ class DockerRuntime(DockerImages):
 
     def remove_network(self, name: str) -> None:
         self._remove_labelled(name, lambda api: api.inspect_network(name), lambda api: api.remove_network(name))
+
+    def guard(self, image: str | None) -> tuple[str, ...]:
+        try:
+            isolation.apply(self._instance, self._networks, allow=self._reachable)
+            open_targets = isolation.canary(self, self._canary(image), []) if image else []
+        except RuntimeFailure as error:
+            return (f"Workspaces may reach this machine and private networks: {error}",)
+        return tuple(f"Workspaces can reach {target}, which should be closed." for target in open_targets)
+
+    def _canary(self, image: str) -> Spec:
+        name = f"berth-{self._instance}-canary"
+        labels = {
+            "berth.instance": self._instance,
+            "berth.allocation": "canary",
+            "berth.owner": "canary",
+            "berth.generation": "1",
+        }
+        return Spec(f"{name}-g1", image, labels, name.lower(), cpu=1.0, memory=256 * 1024**2)
 
     def _describe(self, name: str) -> dict[str, Any] | None:
         check_name(name)

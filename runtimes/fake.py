@@ -285,6 +285,10 @@ class FakeRuntime:
                 raise EngineRefused(f"The network {name} is in use.")
             self.engine.networks.discard(name)
 
+    def guard(self, image: str | None) -> tuple[str, ...]:
+        self._meet("guard")
+        return ()
+
     def find_image(self, reference: str) -> ImageInfo | None:
         self._meet("find_image")
         return self.engine.images.get(reference)

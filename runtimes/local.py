@@ -133,6 +133,9 @@ class LocalRuntime(LocalImages):
             raise EngineRefused(f"The volume {name} is in use.")
         shutil.rmtree(volume, ignore_errors=True)
 
+    def guard(self, image: str | None) -> tuple[str, ...]:
+        return ("Workspaces run as processes of this machine, not isolated from it: for trying out only.",)
+
     def remove_network(self, name: str) -> None:
         check_name(name)
 
@@ -213,21 +216,23 @@ class LocalRuntime(LocalImages):
 
 
 def _start(folder: Path) -> None:
-    subprocess.run(
-        [sys.executable, "-m", "runtimes.local_shim", str(folder)],
-        cwd=_PROJECT,
-        env={},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-        timeout=_LIMIT,
-        check=False,
-    )
+    with (folder / "supervisor.err").open("wb") as complaints:
+        started = subprocess.run(
+            [sys.executable, "-m", "runtimes.local_shim", str(folder)],
+            cwd=_PROJECT,
+            env={},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=complaints,
+            start_new_session=True,
+            timeout=_LIMIT,
+            check=False,
+        )
     until = time.monotonic() + _LIMIT
     while _observe(folder).state is ContainerState.CREATED:
-        if time.monotonic() > until:
-            raise EngineRefused(f"The supervisor of {folder.name} did not start.")
+        if started.returncode or time.monotonic() > until:
+            reason = (folder / "supervisor.err").read_text(errors="replace").strip().splitlines()[-1:]
+            raise EngineRefused(" ".join([f"The supervisor of {folder.name} did not start.", *reason]))
         time.sleep(0.01)
 
 

@@ -28,9 +28,9 @@ class Registry:
         (folder / "blobs").mkdir(parents=True)
         self._layers: list[tuple[str, int]] = []
 
-    def add_base(self, saved: IO[bytes]) -> None:
+    def add_base(self, saved: Path) -> None:
         """Keep the layers of what `docker save` wrote."""
-        with tarfile.open(fileobj=saved) as archive:
+        with tarfile.open(saved) as archive:
             [described] = json.loads(_member(archive, "manifest.json").read())
             for name in described["Layers"]:
                 self._layers.append(self._keep(_member(archive, name)))

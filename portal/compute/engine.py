@@ -17,6 +17,7 @@ def _options() -> dict[str, Any]:
                 "base_url": settings.ENGINE_URL or None,
                 "networks": settings.CONTAINER_NETWORKS,
                 "ca_bundle": bundle,
+                "reachable": settings.REACHABLE_NETWORKS,
             }
         case "local":
             return {"root": settings.BERTH_DATA / "runtime"}

@@ -70,9 +70,9 @@ def test_all_addresses_follow_the_port(data: Path) -> None:
 
 
 def test_what_is_set_outside_wins(data: Path) -> None:
-    found = read(data, BERTH_PORT="9100", BERTH_PORTAL_URL="https://berth.example.org", BERTH_SIMULATED_GPUS="2xA100")
+    found = read(data, BERTH_PORT="9100", BERTH_PORTAL_URL="https://berth.example.org", BERTH_CURRENCY="CHF")
     assert found.settings["BERTH_PORTAL_URL"] == "https://berth.example.org"
-    assert found.settings["BERTH_SIMULATED_GPUS"] == "2xA100"
+    assert found.settings["BERTH_CURRENCY"] == "CHF"
 
 
 def test_secrets_are_made_once_and_only_this_account_reads_them(data: Path) -> None:

@@ -5,7 +5,7 @@ import logging
 import signal
 from collections.abc import Awaitable, Callable
 
-from portal.compute.agent import collecting, probing, sampling, ticker, watching
+from portal.compute.agent import collecting, guarding, probing, sampling, ticker, watching
 
 logger = logging.getLogger(__name__)
 
@@ -13,6 +13,7 @@ LOOPS: tuple[Callable[[], Awaitable[None]], ...] = (
     watching.node,
     watching.events,
     watching.sweep,
+    guarding.guard,
     probing.probe,
     collecting.collect,
     sampling.sample,

@@ -25,6 +25,9 @@ QUARANTINE = timedelta(minutes=10)
 MEMORY_SHARE = Decimal("0.9")
 """What of a node's memory may be reserved; the rest is for the system and Berth itself."""
 
+CANARY = "canary"
+"""Owner label of the container that proves the isolation; it belongs to no allocation."""
+
 _strangers: dict[str, datetime] = {}
 
 
@@ -105,7 +108,8 @@ async def sweep() -> None:
 
 def compare() -> None:
     """Every container of this instance against every open allocation; ring where they differ."""
-    containers = {seen.name: seen for seen in runtime().list(settings.INSTANCE)}
+    listed = runtime().list(settings.INSTANCE)
+    containers = {seen.name: seen for seen in listed if seen.labels.get("berth.owner") != CANARY}
     open_rows = list(Allocation.objects.exclude(phase=Phase.ENDED))
     expected = {container_name(row): row for row in open_rows}
     confirmed = [row.pk for name, row in expected.items() if _as_expected(row, containers.get(name))]

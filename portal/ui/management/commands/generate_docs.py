@@ -28,15 +28,14 @@ SETTINGS = {
     "BERTH_DATA": "Folder of everything that Berth itself writes: logs, static files, keys, embedded databases.",
     "BERTH_DEBUG": "Django's debug mode, for development only.",
     "BERTH_ENGINE_URL": "Address of the container engine; Docker's usual socket if empty.",
-    "BERTH_FAKE_UPSTREAM": "Reserved for the fake runtime; has no effect.",
     "BERTH_INSTANCE": "Name of this installation on its engine: part of every container's name and labels.",
     "BERTH_LIVE_ADDRESS": "Where `live` listens and the gateway finds it.",
     "BERTH_PORT": "Port of the gateway: the one that browsers use.",
     "BERTH_PORTAL_URL": "Public address of the pages and the API. With https, cookies are bound to TLS.",
+    "BERTH_REACHABLE_NETWORKS": "Private ranges that workspaces may reach all the same, separated by commas.",
     "BERTH_RELAY_ADDRESS": "Where `relay` listens and the gateway finds it.",
     "BERTH_RUNTIME": "What runs workspaces: `docker`, `local` (plain processes, no isolation) or `fake` (tests).",
     "BERTH_SECRET_KEY": "Signs sessions and derives the secrets of containers; made at first start if empty.",
-    "BERTH_SIMULATED_GPUS": "Reserved for GPUs, which are not there yet; has no effect.",
     "BERTH_WEB_ADDRESS": "Where `web` listens and the gateway finds it.",
     "BERTH_WORKSPACE_URL": "Public address of a workspace, with `{id}` in the host's name or as the last path part.",
     "DATABASE_URL": "The PostgreSQL database. `make run` starts one of its own unless this is set.",
@@ -138,7 +137,7 @@ def _workspace_rows() -> Iterable[list[str]]:
 
 def _default(value: object) -> str:
     """Paths as seen from the checkout."""
-    text = str(value).replace(f"{BASE_DIR}/", "")
+    text = "" if value in ("", []) else str(value).replace(f"{BASE_DIR}/", "")
     return f"`{text}`" if text else "empty"
 
 

@@ -1,0 +1,1 @@
+"""The way into a workspace, through real nginx, gunicorn, relay and PostgreSQL."""

@@ -1,0 +1,115 @@
+"""Starts the processes that make up the door, as the Procfile does, on free ports and with the test's database."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+from django.conf import settings
+from django.db import connection
+
+from portal.gateway import nginx
+
+START_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class Stack:
+    """Addresses of a running door."""
+
+    port: int
+    relay_port: int
+    portal_url: str
+    workspace_url: str
+    log: Path
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port: int = found.getsockname()[1]
+        return port
+
+
+def environment(data: Path, **changes: str) -> dict[str, str]:
+    """Everything the processes read, and nothing of what the caller's shell says about Berth."""
+    known = {name: value for name, value in os.environ.items() if not name.startswith("BERTH_")}
+    ours = {
+        "BERTH_DATA": str(data),
+        "BERTH_RUNTIME": "fake",
+        "BERTH_SECRET_KEY": settings.SECRET_KEY,
+        "DATABASE_URL": _database_url(),
+    }
+    return known | ours | changes
+
+
+def _database_url() -> str:
+    database = connection.settings_dict
+    user, host = quote(database["USER"] or ""), quote(database["HOST"] or "", safe="")
+    password = f":{quote(database['PASSWORD'])}" if database["PASSWORD"] else ""
+    port = f"&port={database['PORT']}" if database["PORT"] else ""
+    return f"postgresql://{user}{password}@/{database['NAME']}?host={host}{port}"
+
+
+def addresses(mode: str, port: int) -> dict[str, str]:
+    patterns = {
+        "origin": f"http://{{id}}.localhost:{port}/",
+        "path": f"http://workspaces.localhost:{port}/w/{{id}}/",
+    }
+    return {
+        "BERTH_PORT": str(port),
+        "BERTH_PORTAL_URL": f"http://localhost:{port}",
+        "BERTH_WORKSPACE_URL": patterns[mode],
+    }
+
+
+@contextmanager
+def process(command: list[str], env: dict[str, str], log: Path, port: int) -> Iterator[None]:
+    """Run until the block ends; it starts once the port answers."""
+    with log.open("ab") as output:
+        running = subprocess.Popen(command, env=env, stdout=output, stderr=output, cwd=settings.BASE_DIR)
+        try:
+            _wait_for(port, running, log)
+            yield
+        finally:
+            running.terminate()
+            running.wait(timeout=20)
+
+
+def _wait_for(port: int, running: "subprocess.Popen[bytes]", log: Path) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline and running.poll() is None:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.05)
+    raise AssertionError(f"{running.args!r} does not answer on port {port}:\n{log.read_text()[-3000:]}")
+
+
+def manage(*arguments: str) -> list[str]:
+    return [sys.executable, "manage.py", *arguments]
+
+
+@contextmanager
+def running(mode: str, folder: Path, *, with_web: bool = True) -> Iterator[Stack]:
+    """nginx, gunicorn and the relay; `with_web=False` leaves nobody to ask who may pass."""
+    assert nginx.program(), "nginx is not installed: run `apt-get install nginx`, then test again."
+    port, web, relay = free_port(), free_port(), free_port()
+    urls = addresses(mode, port)
+    processes = {"BERTH_WEB_ADDRESS": f"127.0.0.1:{web}", "BERTH_RELAY_ADDRESS": f"127.0.0.1:{relay}"}
+    env = environment(folder / "data", **urls, **processes)
+    log = folder / "log"
+    gunicorn = [sys.executable, "-m", "gunicorn", "portal.wsgi", "--bind", f"127.0.0.1:{web}"]
+    options = ["--worker-class", "gthread", "--threads", "8", "--no-control-socket", "--log-level", "warning"]
+    with ExitStack() as started:
+        if with_web:
+            started.enter_context(process([*gunicorn, *options], env, log, web))
+            started.enter_context(process(manage("relay"), env, log, relay))
+        started.enter_context(process(manage("gateway"), env, log, port))
+        yield Stack(port, relay, urls["BERTH_PORTAL_URL"], urls["BERTH_WORKSPACE_URL"], log)

@@ -1,0 +1,425 @@
+"""A whole Berth, started as `make run` starts it, in a folder, on ports and under an instance name of its own."""
+
+import contextlib
+import http.client
+import json
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from email.message import Message
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import urlencode
+
+import pytest
+
+from deploy import configuration
+from deploy.python_environment import ROOT
+from deploy.supervisor import Supervisor, leftovers
+from tests.engine import Engine
+from tests.registry import Registry
+
+T = TypeVar("T")
+
+DEADLINE = 60
+"""Seconds after which a test that still waits has failed; nothing is measured by it."""
+NETWORKS = "10.221.0.0/16"
+USERS = ("scientist", "lead", "outsider")
+
+
+def eventually(found: Callable[[], T], what: str, seconds: float = DEADLINE) -> T:
+    """The first true answer; errors of a server that is just coming back are not an answer."""
+    deadline = time.monotonic() + seconds
+    last: object = None
+    while time.monotonic() < deadline:
+        try:
+            if last := found():
+                return last  # type: ignore[return-value]
+        except (OSError, http.client.HTTPException, Unready) as error:
+            last = error
+        time.sleep(0.1)
+    pytest.fail(f"{what} did not happen within {seconds:.0f} seconds; last: {last!r}")
+
+
+class Unready(Exception):
+    """The server said that it cannot answer now."""
+
+
+@dataclass(frozen=True)
+class Reply:
+    status: int
+    headers: Message
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+@dataclass(frozen=True)
+class Server:
+    """Where a Berth answers; names below `.localhost` all lead there."""
+
+    address: str
+    port: int
+
+    def send(self, method: str, host: str, path: str, body: Any = None, **headers: str) -> Reply:
+        with contextlib.closing(self.connect()) as connection:
+            content = None if body is None else json.dumps(body)
+            kind = {"Content-Type": "application/json"} if content else {}
+            connection.request(method, path, content, {"Host": f"{host}:{self.port}", **kind, **headers})
+            return _reply(connection.getresponse())
+
+    def send_form(self, host: str, path: str, fields: dict[str, str], **headers: str) -> Reply:
+        with contextlib.closing(self.connect()) as connection:
+            kind = {"Content-Type": "application/x-www-form-urlencoded"}
+            connection.request("POST", path, urlencode(fields), {"Host": f"{host}:{self.port}", **kind, **headers})
+            return _reply(connection.getresponse())
+
+    def connect(self) -> http.client.HTTPConnection:
+        return http.client.HTTPConnection(self.address, self.port, timeout=20)
+
+
+@dataclass(frozen=True)
+class Caller:
+    """One person with a token, at the API and at the doors of workspaces."""
+
+    server: Server
+    token: str
+
+    @property
+    def authorization(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.token}"}
+
+    def send(self, method: str, path: str, body: Any = None) -> Reply:
+        return self.server.send(method, "localhost", f"/api/v1{path}", body, **self.authorization)
+
+    def do(self, method: str, path: str, body: Any = None) -> Any:
+        """As `send`, for what must succeed; Unready while the server comes back."""
+        reply = self.send(method, path, body)
+        if reply.status >= 500:
+            raise Unready(reply.status, reply.body[:300])
+        assert reply.status < 300, (method, path, reply.status, reply.body)
+        return reply.json
+
+    def launch(self, template: str = "tiny", size: str = "tiny", **env: str) -> str:
+        """Launch one workspace; what comes as keywords is its environment."""
+        found = self.do("POST", "/workspaces/", {"template": template, "size": size, "env": env})
+        return str(found["id"])
+
+    def workspace(self, pk: str) -> dict[str, Any]:
+        found: dict[str, Any] = self.do("GET", f"/workspaces/{pk}/")
+        return found
+
+    def phase(self, pk: str) -> str:
+        """The state, or the stage while it is starting."""
+        found = self.workspace(pk)
+        return str(found["stage"] or found["state"])
+
+    def wait(self, pk: str, *states: str, seconds: float = DEADLINE) -> dict[str, Any]:
+        """The workspace as soon as its state or stage is one of these."""
+
+        def there() -> dict[str, Any] | None:
+            found = self.workspace(pk)
+            seen.append(f"{found['state']}/{found['stage']} {found['reason']}")
+            return found if {found["state"], found["stage"]} & set(states) else None
+
+        seen: list[str] = []
+        return eventually(there, f"{' or '.join(states)} of {pk} (saw {[*dict.fromkeys(seen)]})", seconds)
+
+    def act(self, pk: str, what: str) -> dict[str, Any]:
+        found: dict[str, Any] = self.do("POST", f"/workspaces/{pk}/{what}/")
+        return found
+
+    def running(self, **env: str) -> str:
+        """Launch one and wait until it runs."""
+        pk = self.launch(**env)
+        self.wait(pk, "running")
+        return pk
+
+    def visit(self, pk: str, path: str = "/api", **headers: str) -> Reply:
+        """Through the gateway, at the workspace's own host."""
+        return self.server.send("GET", f"{pk.lower()}.localhost", path, None, **(self.authorization | headers))
+
+    def log(self, pk: str, query: str = "") -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self.do("GET", f"/workspaces/{pk}/logs/{query}")["results"]
+        return found
+
+    def mine(self) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self.do("GET", "/workspaces/?limit=100")["results"]
+        return found
+
+    def delete_all(self) -> None:
+        for found in self.mine():
+            self.do("DELETE", f"/workspaces/{found['id']}/")
+
+
+class Berth:
+    """One running Berth and everything a test needs to look into it, to use it and to hurt it."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.instance = f"t{secrets.token_hex(4)}"
+        self.data = Path(tempfile.mkdtemp(prefix="berth-system-"))
+        self.data.chmod(0o711)  # PostgreSQL's own account passes through
+        self.server = Server(engine.address, free_ports(4))
+        self.registry_port = free_ports(1)
+        self.registry = Registry(self.data / "registry", f"{engine.host_address}:{self.registry_port}")
+        self.configuration = configuration.read(self._settings())
+        self.supervisor = Supervisor(self.configuration)  # to ask only: `make run` has its own
+        self._tokens: dict[str, str] = {}
+        self._processes: list[subprocess.Popen[bytes]] = []
+
+    tiny = ROOT / "tests/e2e/images/tiny/tiny.py"
+
+    @property
+    def url(self) -> str:
+        return f"http://localhost:{self.server.port}"
+
+    @property
+    def accounts(self) -> dict[str, str]:
+        found: dict[str, str] = json.loads((self.data / "demo-accounts.json").read_text())
+        return found
+
+    def _settings(self) -> dict[str, str]:
+        settings = {
+            "BERTH_DATA": str(self.data),
+            "BERTH_INSTANCE": self.instance,
+            "BERTH_PORT": str(self.server.port),
+            "BERTH_CONTAINER_NETWORKS": NETWORKS,
+            "BERTH_CPU_OVERCOMMIT": "16",
+            "BERTH_ENGINE_URL": self.engine.url,
+        }
+        certificates = {name: os.environ[name] for name in configuration.CERTIFICATES if os.environ.get(name)}
+        return certificates | {name: value for name, value in settings.items() if value}
+
+    def start(self) -> None:
+        """After it, Berth answers and its catalog has `tiny` beside the usual templates."""
+        self._spawn([sys.executable, "-m", "deploy.up"], "up.log")
+        eventually(self._up, "the start of Berth", 150)
+        self._fill_registry()
+        self._spawn([sys.executable, "tests/registry.py", str(self.registry.folder), str(self.registry_port)], "r.log")
+        self.publish("tiny", self.registry.add_image("tiny", self.tiny))
+        eventually(lambda: self.image("tiny")["state"] == "ready", "the pull of the stand-in image")
+
+    def _fill_registry(self) -> None:
+        saved = self.data / "base.tar"
+        self.engine.save_base(saved)
+        self.registry.add_base(saved)
+        saved.unlink()
+
+    def _spawn(self, command: list[str], log: str) -> None:
+        kept = ("DATABASE_URL", "REDIS_URL", "DJANGO_SETTINGS_MODULE")
+        outside = {k: v for k, v in os.environ.items() if k not in kept and not k.startswith("BERTH_")}
+        with (self.data / log).open("ab") as output:
+            process = subprocess.Popen(
+                [*self.engine.enter, "setpriv", "--pdeathsig", "TERM", *command],
+                cwd=ROOT,
+                env={**outside, **self._settings(), "PYTHONPATH": str(ROOT)},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+            )
+        self._processes.append(process)
+
+    def _up(self) -> bool:
+        said = (self.data / "up.log").read_text()
+        if self._processes[0].poll() is not None:
+            pytest.fail(f"Berth did not start: {said}")
+        return "Berth runs:" in said
+
+    def publish(self, slug: str, image: str, **more: Any) -> None:
+        """Add a template to the catalog and apply it, as an administrator would."""
+        folder = self.data / "catalog"
+        if not folder.exists():
+            shutil.copytree(ROOT / "catalog", folder)
+            with (folder / "sizes.yaml").open("a") as sizes:
+                sizes.write("  - {slug: tiny, cpu: 0.1, memory_gib: 0.06}\n")
+        template = {
+            "slug": slug,
+            "name": slug.capitalize(),
+            "summary": "A stand-in that starts at once.",
+            "kind": "workspace",
+            "icon": {"letter": "T", "colour": "grey"},
+            "teams": ["*"],
+            "sizes": ["tiny", "small"],
+            "default_size": "tiny",
+            "versions": [
+                {
+                    "version": "1",
+                    "image": {"name": slug, "pull": image},
+                    "port": 8888,
+                    "health_path": "{prefix}api",
+                    "door_header": "Authorization: token {secret}",
+                    "command": ["{port}"],
+                }
+            ],
+        }
+        (folder / "templates" / f"{slug}.yaml").write_text(json.dumps(template | more))  # JSON is YAML
+        self.manage("catalog", "apply", "--yes", "--folder", str(folder))
+
+    def manage(self, *arguments: str) -> str:
+        """What `manage.py …` prints; CalledProcessError with its words when it fails."""
+        done = subprocess.run(
+            [*self.engine.enter, sys.executable, "manage.py", *arguments],
+            cwd=ROOT,
+            env=self.configuration.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            raise subprocess.CalledProcessError(done.returncode, arguments, done.stdout, done.stderr)
+        return done.stdout
+
+    def api(self, user: str) -> Caller:
+        if user not in self._tokens:
+            self._tokens[user] = self.manage("create_token", user).split()[-1]
+        return Caller(self.server, self._tokens[user])
+
+    def sign_in(self, user: str) -> str:
+        """The cookies of a browser in which this person has signed in."""
+        page = self.server.send("GET", "localhost", "/sign-in/")
+        csrf = _cookies(page)
+        token = csrf.partition("=")[2]
+        fields = {"username": user, "password": self.accounts[user], "csrfmiddlewaretoken": token}
+        done = self.server.send_form("localhost", "/sign-in/", fields, Cookie=csrf, Origin=self.url)
+        assert done.status == 302, done
+        return _cookies(done)
+
+    def image(self, name: str) -> dict[str, Any]:
+        found = self.api("admin").do("GET", "/images/?limit=100")["results"]
+        return next(image for image in found if image["name"] == name)
+
+    def violations(self) -> str:
+        """What `manage.py check_invariants --engine` finds wrong; empty when all hold."""
+        try:
+            self.manage("check_invariants", "--engine")
+        except subprocess.CalledProcessError as error:
+            return f"{error.stdout}{error.stderr}"
+        return ""
+
+    def assert_invariants(self) -> None:
+        """They hold at latest when the next sweep is over."""
+        deadline = time.monotonic() + DEADLINE
+        while found := self.violations():
+            assert time.monotonic() < deadline, found
+            time.sleep(1)
+
+    def container(self, workspace: dict[str, Any]) -> str:
+        """The name of the newest container of a workspace."""
+        return max(self.engine.names(f"berth.allocation={workspace['allocation']}"), default="")
+
+    def inside(self, workspace: dict[str, Any], code: str) -> str:
+        """What this Python prints inside a workspace."""
+        return self.engine.run("exec", "--user", "1000", self.container(workspace), "python3", "-c", code)
+
+    def pids(self, name: str) -> list[int]:
+        """A process of the Procfile with all its descendants, itself first."""
+        found = [self.supervisor.pid(name)]
+        parents = _parents()
+        for pid in found:
+            found += [child for child, parent in parents.items() if parent == pid]
+        return found
+
+    def kill(self, name: str, number: signal.Signals = signal.SIGKILL) -> Callable[[], None]:
+        """Signal the process itself; what comes back waits until the supervisor has started another."""
+        before = self.supervisor.pid(name)
+        os.kill(before, number)
+        return lambda: self._wait_for_another(name, before)
+
+    def _wait_for_another(self, name: str, before: int) -> None:
+        eventually(lambda: self.supervisor.pid(name) not in (0, before), f"a new {name}")
+        eventually(lambda: self.supervisor.states()[name] == "RUNNING", f"{name} running")
+
+    @contextmanager
+    def frozen(self, *names: str) -> Iterator[None]:
+        """These processes and their children neither run nor end in here."""
+        held = [pid for name in names for pid in self.pids(name)]
+        _signal(held, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            _signal(held, signal.SIGCONT)
+
+    def stop(self) -> list[str]:
+        """End it and remove all it made; what was left although it should not have been."""
+        self.registry.let_go()
+        left = self._ended_workspaces() if self._tokens else []
+        for process in self._processes:
+            process.terminate()
+        for process in self._processes:
+            process.wait(90)
+        left += [f"process {pid}" for pid in leftovers(self.data)]
+        left += self.engine.clear(self.instance, self.registry.address)
+        left += [str(path) for path in Path(tempfile.gettempdir()).glob(f"berth*{self.instance}*")]
+        shutil.rmtree(self.data)
+        return left
+
+    def _ended_workspaces(self) -> list[str]:
+        """Delete every workspace and wait for the engine; the containers that stay although they should not."""
+        for user in USERS:
+            self.api(user).delete_all()
+        deadline = time.monotonic() + DEADLINE
+        while (left := self.engine.names(f"berth.instance={self.instance}")) and time.monotonic() < deadline:
+            time.sleep(0.2)
+        return left
+
+
+@contextmanager
+def running(engine: Engine | None = None) -> Iterator[Berth]:
+    """A Berth for the time of a block; after it, nothing of it is left on this machine."""
+    berth = Berth(engine or Engine())
+    try:
+        berth.start()
+        yield berth
+    finally:
+        left = berth.stop()
+    assert left == []
+
+
+def free_ports(count: int) -> int:
+    """The first of `count` ports in a row that nobody listens on."""
+    for _ in range(100):
+        first = 20_000 + secrets.randbelow(10_000)
+        if all(_is_free(first + offset) for offset in range(count)):
+            return first
+    pytest.fail("No free ports on this machine.")
+
+
+def _reply(answer: http.client.HTTPResponse) -> Reply:
+    return Reply(answer.status, answer.headers, answer.read())
+
+
+def _cookies(reply: Reply) -> str:
+    set_by_it = reply.headers.get_all("Set-Cookie") or []
+    return "; ".join(cookie.partition(";")[0] for cookie in set_by_it)
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) != 0
+
+
+def _parents() -> dict[int, int]:
+    found = {}
+    for path in Path("/proc").iterdir():
+        if path.name.isdigit():
+            with contextlib.suppress(OSError):
+                found[int(path.name)] = int((path / "stat").read_text().rpartition(")")[2].split()[1])
+    return found
+
+
+def _signal(pids: list[int], number: signal.Signals) -> None:
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)
