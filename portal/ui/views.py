@@ -47,6 +47,7 @@ def home(request: HttpRequest) -> HttpResponse:
         "stopped_count": total - active_count,
         "capacity_title": "Capacity",
         "meters": _meters(),
+        "warnings": list(Node.objects.exclude(warning="").values_list("warning", flat=True)) if user.is_staff else [],
         "list_topic": topic,
         "live_topics": [topic, *(row.topic for row in rows)],
     }

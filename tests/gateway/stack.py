@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from django.conf import settings
 from django.db import connection
@@ -50,11 +50,12 @@ def environment(data: Path, **changes: str) -> dict[str, str]:
 
 
 def _database_url() -> str:
+    """Of the test's database, which is not the one that settings were read with."""
     database = connection.settings_dict
-    user, host = quote(database["USER"] or ""), quote(database["HOST"] or "", safe="")
     password = f":{quote(database['PASSWORD'])}" if database["PASSWORD"] else ""
-    port = f"&port={database['PORT']}" if database["PORT"] else ""
-    return f"postgresql://{user}{password}@/{database['NAME']}?host={host}{port}"
+    port = f":{database['PORT']}" if database["PORT"] else ""
+    where = f"{quote(database['USER'])}{password}@{quote(database['HOST'], safe='')}{port}"
+    return f"postgresql://{where}/{database['NAME']}?{urlencode(database['OPTIONS'])}"
 
 
 def addresses(mode: str, port: int) -> dict[str, str]:
@@ -109,6 +110,7 @@ def running(mode: str, folder: Path, *, with_web: bool = True) -> Iterator[Stack
     options = ["--worker-class", "gthread", "--threads", "8", "--no-control-socket", "--log-level", "warning"]
     with ExitStack() as started:
         if with_web:
+            subprocess.run(manage("collectstatic", "--no-input", "-v0"), env=env, cwd=settings.BASE_DIR, check=True)
             started.enter_context(process([*gunicorn, *options], env, log, web))
             started.enter_context(process(manage("relay"), env, log, relay))
         started.enter_context(process(manage("gateway"), env, log, port))
