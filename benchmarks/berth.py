@@ -2,7 +2,6 @@
 
 import os
 import subprocess
-import tempfile
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import replace
@@ -13,7 +12,7 @@ from typing import Any
 import requests
 
 from benchmarks.polling import until
-from benchmarks.processes import free_ports
+from benchmarks.processes import free_ports, temporary_folder
 from deploy.configuration import CERTIFICATES, Configuration, read, write_environment
 from deploy.python_environment import ROOT, VENV
 from deploy.screen import Steps, Stopped, say
@@ -72,9 +71,8 @@ class Berth:
 @contextmanager
 def running(settings: Mapping[str, str], *, processes: Collection[str] = ()) -> Iterator[Berth]:
     """Start it and end it; `processes` of the Procfile, or all of them."""
-    with tempfile.TemporaryDirectory(prefix="berth-benchmark-") as name:
-        Path(name).chmod(0o711)
-        configuration = _configuration(Path(name), settings, processes)
+    with temporary_folder() as data:
+        configuration = _configuration(data, settings, processes)
         write_environment(configuration)
         supervisor = Supervisor(configuration)
         try:

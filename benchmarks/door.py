@@ -3,7 +3,6 @@
 import re
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
@@ -13,7 +12,7 @@ import requests
 
 from benchmarks import berth, peers
 from benchmarks.berth import Berth
-from benchmarks.processes import free_ports, running
+from benchmarks.processes import free_ports, running, temporary_folder
 from benchmarks.rounds import Result, take_turns
 from deploy.screen import Stopped
 
@@ -55,8 +54,7 @@ PLAIN = """upstream behind {{ server {upstream}; keepalive 32; }}
 
 def measure(rounds: int, seconds: int) -> Result:
     peers.programs()
-    with tempfile.TemporaryDirectory() as name, ExitStack() as running_too:
-        folder = Path(name)
+    with temporary_folder() as folder, ExitStack() as running_too:
         upstream = running_too.enter_context(_nginx(folder, "upstream", UPSTREAM, body=BODY))
         plain = running_too.enter_context(_nginx(folder, "nginx", PLAIN, upstream=upstream))
         proxy = running_too.enter_context(_proxy(folder, upstream))

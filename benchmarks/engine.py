@@ -32,10 +32,13 @@ class Engine:
     def inspect(self, container: str) -> dict[str, Any]:
         return dict(self.client.api.inspect_container(container))
 
-    def address(self, container: str, network: str = "bridge") -> str:
+    def make_network(self, name: str) -> str:
+        return str(self.client.networks.create(f"berth-benchmark-{self.run}-{name}", labels=self.labels).name)
+
+    def address(self, container: str, network: str) -> str:
         return str(self.inspect(container)["NetworkSettings"]["Networks"][network]["IPAddress"])
 
-    def gateway(self, network: str = "bridge") -> str:
+    def gateway(self, network: str) -> str:
         """This machine's address as containers on that network see it."""
         return str(self.client.networks.get(network).attrs["IPAM"]["Config"][0]["Gateway"])
 

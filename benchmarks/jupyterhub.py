@@ -45,9 +45,9 @@ def image_for_hub(engine: Engine, image: str) -> str:
 class Hub:
     """A hub that runs; `launch` and `end` are one user's clicks, made over its REST API."""
 
-    def __init__(self, engine: Engine, port: int, token: str) -> None:
+    def __init__(self, engine: Engine, port: int, token: str, log: Path) -> None:
         self._engine, self._url = engine, f"http://127.0.0.1:{port}"
-        self._headers = {"Authorization": f"token {token}"}
+        self._headers, self._log = {"Authorization": f"token {token}"}, log
         self._session = requests.Session()
 
     def add_user(self) -> None:
@@ -77,7 +77,7 @@ class Hub:
     def _ask(self, method: str, path: str) -> Any:
         reply = self._session.request(method, f"{self._url}/hub/api/{path}", headers=self._headers, timeout=120)
         if not reply.ok:
-            raise Stopped(f"JupyterHub answered {method} {path} with {reply.status_code}: {reply.text[:500]}")
+            raise Stopped(f"JupyterHub answered {method} {path} with {reply.status_code}: {reply.text[:500]}", self._log)
         return reply.json() if reply.content else None
 
 
@@ -85,11 +85,13 @@ class Hub:
 def hub(engine: Engine, like: dict[str, Any], folder: Path) -> Iterator[Hub]:
     """A hub whose servers have the image and the limits of the container `like`."""
     port, token = free_ports(3), secrets.token_hex(32)
-    configuration = folder / "jupyterhub_config.json"
-    configuration.write_text(json.dumps(_hub(engine.gateway(), port, token, folder) | _spawner(engine, like)))
+    configuration, network = folder / "jupyterhub_config.json", engine.make_network("hub")
+    settings = _hub(engine.gateway(network), port, token, folder) | _spawner(engine, like, network)
+    configuration.write_text(json.dumps(settings))
     command = [str(peers.programs() / "jupyterhub"), "--config", str(configuration)]
-    with running(command, port, folder / "jupyterhub.log", peers.environment()):
-        made = Hub(engine, port, token)
+    log = folder / "jupyterhub.log"
+    with running(command, port, log, peers.environment()):
+        made = Hub(engine, port, token, log)
         until(lambda: answers(requests.Session(), f"http://127.0.0.1:{port}/hub/api", {}), "JupyterHub's start")
         made.add_user()
         try:
@@ -121,15 +123,14 @@ def _hub(address: str, port: int, token: str, folder: Path) -> dict[str, Any]:
     }
 
 
-def _spawner(engine: Engine, like: dict[str, Any]) -> dict[str, Any]:
+def _spawner(engine: Engine, like: dict[str, Any], network: str) -> dict[str, Any]:
     limits = like["HostConfig"]
     return {
         "DockerSpawner": {
             "image": image_for_hub(engine, like["Image"]),
             "cmd": ["jupyterhub-singleuser"],
             "name_template": NAME.format(run=engine.run),
-            "network_name": "bridge",
-            "use_internal_ip": True,
+            "network_name": network,
             "remove": True,
             "mem_limit": str(limits["Memory"]),
             "cpu_limit": limits["NanoCpus"] / 1e9,

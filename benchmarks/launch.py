@@ -1,11 +1,9 @@
 """`launch`: from the click to a JupyterLab that answers, on the bare engine, in JupyterHub and in Berth."""
 
 import statistics
-import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import requests
@@ -14,6 +12,7 @@ from benchmarks import berth, jupyterhub, peers
 from benchmarks.berth import Berth
 from benchmarks.engine import Engine
 from benchmarks.polling import answers, until
+from benchmarks.processes import temporary_folder
 from benchmarks.raw_engine import RawEngine
 from benchmarks.rounds import Result, take_turns
 from deploy.screen import say
@@ -43,7 +42,7 @@ def _settings(engine: Engine) -> dict[str, str]:
 def _measure(workspaces: "Workspaces", engine: Engine, rounds: int) -> dict[str, list[float]]:
     like = workspaces.example()
     raw = RawEngine(engine, like)
-    with tempfile.TemporaryDirectory() as folder, jupyterhub.hub(engine, like, Path(folder)) as hub:
+    with temporary_folder() as folder, jupyterhub.hub(engine, like, folder) as hub:
         contenders = {
             RAW: lambda: _seconds(raw.launch, raw.end),
             HUB: lambda: _seconds(hub.launch, hub.end),
@@ -90,7 +89,7 @@ class Workspaces:
 
     def end(self) -> None:
         path = f"workspaces/{self._workspace}/"
-        for step in self._own.ask("GET", f"{path}timeline/"):
+        for step in self._own.ask("GET", f"{path}timeline/")["results"]:
             if step["seconds"] is not None:
                 self._parts[step["to"]].append(step["seconds"])
         self._own.ask("DELETE", path)

@@ -3,12 +3,13 @@
 import os
 import socket
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from deploy.screen import Stopped
+from deploy.screen import Stopped, last_lines
 
 START_SECONDS = 60
 PORTS = range(20000, 28000)
@@ -29,6 +30,18 @@ def _all_free(ports: range) -> bool:
         except OSError:
             return False
     return True
+
+
+@contextmanager
+def temporary_folder() -> Iterator[Path]:
+    """Gone afterwards; the end of a log in it that says why something stopped goes into the message."""
+    with tempfile.TemporaryDirectory(prefix="berth-benchmark-") as name:
+        Path(name).chmod(0o711)
+        try:
+            yield Path(name)
+        except Stopped as stopped:
+            lines = last_lines(stopped.log) if stopped.log else []
+            raise Stopped("\n".join([*lines, str(stopped)])) from None
 
 
 @contextmanager

@@ -12,16 +12,16 @@ KEPT = ("Image", "Cmd", "User", "Env", "WorkingDir", "Entrypoint")
 
 
 class RawEngine:
-    """Runs copies of the container `like`: same image, command and limits, on the engine's own network."""
+    """Runs copies of the container `like`: same image, command and limits."""
 
     def __init__(self, engine: Engine, like: dict[str, Any]) -> None:
-        self._engine, self._session = engine, requests.Session()
+        self._engine, self._session, self._network = engine, requests.Session(), engine.make_network("raw")
         environment = dict(entry.split("=", 1) for entry in like["Config"]["Env"])
         self._headers = {"Authorization": f"token {environment['JUPYTER_TOKEN']}"}
         home = {"Type": "volume", "Source": engine.make_volume("raw-home"), "Target": HOME}
         self._config = {name: like["Config"][name] for name in KEPT} | {
             "Labels": engine.labels,
-            "HostConfig": like["HostConfig"] | {"NetworkMode": "bridge", "Mounts": [home]},
+            "HostConfig": like["HostConfig"] | {"NetworkMode": self._network, "Mounts": [home]},
         }
         self._container = ""
 
@@ -29,7 +29,7 @@ class RawEngine:
         api: Any = self._engine.client.api
         self._container = api.create_container_from_config(self._config)["Id"]
         api.start(self._container)
-        url = f"http://{self._engine.address(self._container)}:{PORT}/api/status"
+        url = f"http://{self._engine.address(self._container, self._network)}:{PORT}/api/status"
         until(lambda: answers(self._session, url, self._headers), "The launch on the bare engine")
 
     def end(self) -> None:

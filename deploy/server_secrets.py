@@ -2,6 +2,7 @@
 
 The files are readable by any account inside the containers, so the folder is what keeps others on the host out."""
 
+import os
 import secrets
 
 from deploy.python_environment import ROOT
@@ -15,8 +16,8 @@ def values() -> dict[str, str]:
         "secret-key": secrets.token_hex(32),
         "postgres-password": postgres,
         "redis-password": redis,
-        "database-url": f"postgresql://berth:{postgres}@postgres:5432/berth",
-        "redis-url": f"redis://:{redis}@redis:6379/0",
+        "database-url": f"postgresql://berth:{postgres}@postgres:{os.environ.get('POSTGRES_PORT') or 5432}/berth",
+        "redis-url": f"redis://:{redis}@redis:{os.environ.get('REDIS_PORT') or 6379}/0",
     }
 
 

@@ -6,7 +6,6 @@ from environments.states import ImageState
 from portal.compute.models import Allocation, Transition
 from portal.compute.owners import Image as ImageAnswer
 from portal.compute.states import Phase
-from portal.lib.errors import Next
 from portal.live.redis import publish
 
 
@@ -30,9 +29,6 @@ class WorkspaceOwner:
         """A workspace's state is its allocation's; only the lists of active and stopped ones change."""
         if transition.to_phase in (Phase.PENDING, Phase.ENDED):
             publish(f"workspaces-{allocation.user_id}")
-
-    def next_step(self, allocation: Allocation) -> Next | None:
-        return Next("Try again", f"/workspaces/{allocation.owner_id}/start/")
 
     @staticmethod
     def _image_of(allocation: Allocation) -> Image:

@@ -149,10 +149,17 @@ class DockerRuntime(DockerImages):
     def guard(self, image: str | None) -> tuple[str, ...]:
         try:
             isolation.apply(self._instance, self._networks, allow=self._reachable)
-            open_targets = isolation.canary(self, self._canary(image), []) if image else []
+            open_targets = self._prove(image) if image else []
         except RuntimeFailure as error:
             return (f"Workspaces may reach this machine and private networks: {error}",)
         return tuple(f"Workspaces can reach {target}, which should be closed." for target in open_targets)
+
+    def _prove(self, image: str) -> Sequence[str]:
+        spec = self._canary(image)
+        try:
+            return isolation.canary(self, spec, [])
+        finally:
+            self.remove_network(spec.network)
 
     def _canary(self, image: str) -> Spec:
         name = f"berth-{self._instance}-canary"

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from portal.compute.models import Allocation, Transition
-from portal.lib.errors import Next
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +28,6 @@ class Owner(Protocol):
 
     def moved(self, allocation: Allocation, transition: Transition) -> None:
         """Called inside the transition's transaction, after it was written."""
-
-    def next_step(self, allocation: Allocation) -> Next | None:
-        """What the person can press now, where there is something."""
 
 
 class Observer(Protocol):

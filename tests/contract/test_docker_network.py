@@ -37,6 +37,33 @@ def isolated() -> Iterator[None]:
     isolation.remove(INSTANCE)
 
 
+@pytest.fixture
+def elsewhere() -> Iterator[str]:
+    """`ip:port` of a server on a public address behind this host: a network namespace of our own."""
+    name, near, far = f"berth-{INSTANCE}", "198.51.100.1", "198.51.100.2"
+    link = f"b{INSTANCE.rpartition('-')[2]}"
+    inside = ["ip", "netns", "exec", name]
+    for command in (
+        ["ip", "netns", "add", name],
+        ["ip", "link", "add", link, "type", "veth", "peer", "name", "eth0", "netns", name],
+        ["ip", "addr", "add", f"{near}/30", "dev", link],
+        ["ip", "link", "set", link, "up"],
+        [*inside, "ip", "addr", "add", f"{far}/30", "dev", "eth0"],
+        [*inside, "ip", "link", "set", "eth0", "up"],
+    ):
+        subprocess.run(command, check=True)
+    serve = _SERVE.replace("8000", "443")
+    server = subprocess.Popen([*inside, "python3", "-c", serve], stdout=subprocess.PIPE)
+    try:
+        assert server.stdout is not None
+        server.stdout.readline()
+        yield f"{far}:443"
+    finally:
+        server.kill()
+        server.wait()
+        subprocess.run(["ip", "netns", "delete", name], check=True)
+
+
 def _serving(runtime: DockerRuntime, spec: Spec, until: Until) -> Observation:
     found = runtime.ensure(spec)
     until(lambda: list(runtime.logs(spec.name, None, follow=False)))
@@ -50,7 +77,10 @@ def _reaches(runtime: DockerRuntime, make_spec: MakeSpec, network: str, *targets
 
 
 def _rules() -> str:
-    return subprocess.run(["iptables", "-S"], capture_output=True, text=True, check=True).stdout
+    """Ours only: the engine and other instances write their own at the same time."""
+    rows = subprocess.run(["iptables", "-S"], capture_output=True, text=True, check=True).stdout.splitlines()
+    ours = (isolation._comment(INSTANCE), *(isolation._chain(INSTANCE, part) for part in ("out", "host")))
+    return "\n".join(row for row in rows if any(name in row for name in ours))
 
 
 def test_only_the_host_reaches_a_workspace(
@@ -75,14 +105,14 @@ def test_users_are_apart_without_the_packet_filter_too(
         assert _reaches(docker_runtime, make_spec, network, address) == ["closed"]
 
 
-def test_the_host_is_closed_and_the_internet_open(
-    docker_runtime: DockerRuntime, make_spec: MakeSpec, isolated: None
+def test_the_host_is_closed_and_public_addresses_are_open(
+    docker_runtime: DockerRuntime, make_spec: MakeSpec, isolated: None, elsewhere: str
 ) -> None:
     with socket.create_server(("0.0.0.0", 0)) as listener:
         port = listener.getsockname()[1]
         bridge = "172.17.0.1"
         targets = [f"{bridge}:{port}", "169.254.169.254:80", f"{isolation._address_of_host()}:{port}"]
-        reached = _reaches(docker_runtime, make_spec, f"berth-{INSTANCE}-alice", *targets, "pypi.org:443")
+        reached = _reaches(docker_runtime, make_spec, f"berth-{INSTANCE}-alice", *targets, elsewhere)
     assert reached == ["closed", "closed", "closed", "open"]
 
 
@@ -95,6 +125,17 @@ def test_the_canary_finds_an_open_door_and_no_closed_one(docker_runtime: DockerR
         assert isolation.canary(docker_runtime, spec, []) == []
     finally:
         isolation.remove(INSTANCE)
+
+
+def test_guarding_closes_the_door_and_leaves_nothing(docker_runtime: DockerRuntime, docker_image: str) -> None:
+    try:
+        assert docker_runtime.guard(docker_image) == ()
+        assert isolation._chain(INSTANCE, "out") in _rules()
+        assert docker_runtime.list(INSTANCE) == []
+    finally:
+        isolation.remove(INSTANCE)
+    assert "may reach this machine" in docker_runtime.guard("sha256:" + "d" * 64)[0]
+    isolation.remove(INSTANCE)
 
 
 def test_a_canary_that_cannot_look_is_no_proof(docker_runtime: DockerRuntime, make_spec: MakeSpec) -> None:
@@ -118,7 +159,7 @@ def test_ranges_can_be_opened_and_closed_on_purpose(docker_runtime: DockerRuntim
 
 
 def test_rules_are_applied_once_and_removed_whole() -> None:
-    before = _rules()
+    assert _rules() == ""
     try:
         isolation.apply(INSTANCE, "10.218.0.0/16", deny=["203.0.113.7/32"])
         isolation.apply(INSTANCE, NETWORKS)
@@ -130,7 +171,7 @@ def test_rules_are_applied_once_and_removed_whole() -> None:
         assert "203.0.113.7" not in once
     finally:
         isolation.remove(INSTANCE)
-    assert _rules() == before
+    assert _rules() == ""
     isolation.remove(INSTANCE)
 
 

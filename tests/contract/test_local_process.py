@@ -52,6 +52,18 @@ def test_when_the_supervisor_is_killed_the_process_ends_too(
     assert local_runtime.ensure(spec) == ended
 
 
+def test_a_supervisor_that_cannot_start_tells_why(
+    local_runtime: LocalRuntime, make_spec: MakeSpec, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    spec = make_spec(local_runtime)
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setattr("runtimes.local._PROJECT", tmp_path)
+        with pytest.raises(EngineRefused, match="No module named"):
+            local_runtime.ensure(spec)
+    assert local_runtime.inspect(spec.name).state is ContainerState.CREATED
+    assert local_runtime.ensure(spec).state is ContainerState.RUNNING
+
+
 def test_what_it_leaves_running_ends_with_it(local_runtime: LocalRuntime, make_spec: MakeSpec, until: Until) -> None:
     code = """
 import os, subprocess, sys

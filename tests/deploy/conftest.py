@@ -1,14 +1,16 @@
 """What the tests of `deploy` share: a data folder of their own, and patience without fixed sleeps."""
 
 import shutil
+import socket
+import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Protocol
 
 import pytest
-
-Eventually = Callable[[Callable[[], object]], None]
 
 
 def processes_of(data: Path) -> list[int]:
@@ -27,8 +29,8 @@ def _command(pid: int) -> str:
         return ""
 
 
-@pytest.fixture
-def data() -> Iterator[Path]:
+@contextmanager
+def data_folder() -> Iterator[Path]:
     """A short path that PostgreSQL's own account may pass through, also when the tests run as root."""
     directory = Path(tempfile.mkdtemp(prefix="berth-test-"))
     directory.chmod(0o711)
@@ -37,11 +39,43 @@ def data() -> Iterator[Path]:
 
 
 @pytest.fixture
+def data() -> Iterator[Path]:
+    with data_folder() as directory:
+        yield directory
+
+
+def free_ports(count: int = 4) -> int:
+    """The first of some free ports in a row."""
+    for first in range(21000, 32000, 10):
+        with ExitStack() as probes:
+            try:
+                for offset in range(count):
+                    probes.enter_context(socket.socket()).bind(("", first + offset))
+            except OSError:
+                continue
+            return first
+    raise AssertionError("no free ports in a row")
+
+
+def compose() -> list[str]:
+    """Docker's plugin, or Debian's docker-compose."""
+    plugin = ["docker", "compose"]
+    if subprocess.run([*plugin, "version"], capture_output=True, check=False).returncode == 0:
+        return plugin
+    assert shutil.which("docker-compose"), "neither `docker compose` nor docker-compose is installed"
+    return ["docker-compose"]
+
+
+class Eventually(Protocol):
+    def __call__(self, condition: Callable[[], object], seconds: float = 60) -> None: ...
+
+
+@pytest.fixture
 def eventually() -> Eventually:
     """Waits until a condition holds; the limit only ends a test that would hang."""
 
-    def wait(condition: Callable[[], object]) -> None:
-        deadline = time.monotonic() + 60
+    def wait(condition: Callable[[], object], seconds: float = 60) -> None:
+        deadline = time.monotonic() + seconds
         while not condition():
             assert time.monotonic() < deadline, "this never came true"
             time.sleep(0.05)

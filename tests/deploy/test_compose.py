@@ -3,7 +3,6 @@ belongs and nowhere else."""
 
 import json
 import os
-import shutil
 import subprocess
 from collections.abc import Callable
 from typing import Any
@@ -13,18 +12,10 @@ import yaml
 
 from deploy.processes import read_procfile
 from deploy.python_environment import ROOT
+from tests.deploy.conftest import compose
 
 ENGINE = {"worker", "images", "agent"}
 ON_HOST = {"gateway", "relay", "agent"}
-
-
-def compose() -> list[str]:
-    """Docker's plugin, or Debian's docker-compose."""
-    plugin = ["docker", "compose"]
-    if subprocess.run([*plugin, "version"], capture_output=True, check=False).returncode == 0:
-        return plugin
-    assert shutil.which("docker-compose"), "neither `docker compose` nor docker-compose is installed"
-    return ["docker-compose"]
 
 
 @pytest.fixture(scope="module")

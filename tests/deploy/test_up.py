@@ -1,4 +1,4 @@
-"""`make run`, second half, for real: Berth comes up, survives kills, is told apart from a second one, and ends whole."""
+"""`make run`, second half, for real: Berth comes up, survives kills and ends whole."""
 
 import http.client
 import os
@@ -13,25 +13,10 @@ import pytest
 
 from deploy.python_environment import ROOT
 from deploy.supervisor import leftovers
-from tests.deploy.conftest import Eventually
+from tests.deploy.conftest import Eventually, data_folder, free_ports
 
 pytestmark = pytest.mark.e2e
-
-
-def free_ports() -> int:
-    """The first of four free ports in a row."""
-    for first in range(21000, 32000, 10):
-        probes = [socket.socket() for _ in range(4)]
-        try:
-            for offset, probe in enumerate(probes):
-                probe.bind(("", first + offset))
-        except OSError:
-            continue
-        finally:
-            for probe in probes:
-                probe.close()
-        return first
-    raise AssertionError("no four free ports in a row")
+READY = "Ctrl-C stops Berth"
 
 
 def start(data: Path, port: int) -> subprocess.Popen[str]:
@@ -73,45 +58,36 @@ def supervised(data: Path, name: str) -> int:
     return int(spawned[-1].rpartition(" ")[2])
 
 
-@pytest.fixture
-def berth(data: Path) -> Iterator[tuple[subprocess.Popen[str], int]]:
-    port = free_ports()
-    process = start(data, port)
-    yield process, port
-    if process.poll() is None:
+@pytest.fixture(scope="module")
+def berth() -> Iterator[tuple[Path, int, str]]:
+    """One that runs for several tests: its data folder, its port, and what it said."""
+    with data_folder() as data:
+        port = free_ports()
+        process = start(data, port)
+        yield data, port, read_until(process, READY)
         process.terminate()
-    process.communicate()
+        process.communicate()
 
 
-def test_it_comes_up_shows_the_sign_ins_and_stops_whole(data: Path, berth: tuple[subprocess.Popen[str], int]) -> None:
-    process, port = berth
-    said = read_until(process, "Ctrl-C stops Berth")
+def test_it_says_where_it_is_and_how_to_sign_in(berth: tuple[Path, int, str]) -> None:
+    _, port, said = berth
     assert f"http://localhost:{port}" in said
     for name in ("scientist", "lead", "outsider", "admin"):
         assert f"  {name} " in said
     assert status(port, "/readyz") == 200
-    process.send_signal(signal.SIGINT)
-    assert "Stopped." in process.communicate()[0]
-    assert process.returncode == 0
-    assert leftovers(data) == []
-    assert status(port, "/readyz") == 0
 
 
-def test_killed_processes_come_back(
-    data: Path, berth: tuple[subprocess.Popen[str], int], eventually: Eventually
-) -> None:
-    process, port = berth
-    read_until(process, "Ctrl-C stops Berth")
-    for name in ("web", "gateway", "worker", "postgres"):
-        before = supervised(data, name)
-        os.kill(before, signal.SIGKILL)
-        eventually(lambda name=name, before=before: supervised(data, name) != before)  # type: ignore[misc]
-        eventually(lambda: status(port, "/readyz") == 200)
+@pytest.mark.parametrize("name", ["web", "gateway", "worker", "postgres"])
+def test_a_killed_process_comes_back(berth: tuple[Path, int, str], eventually: Eventually, name: str) -> None:
+    data, port, _ = berth
+    before = supervised(data, name)
+    os.kill(before, signal.SIGKILL)
+    eventually(lambda: supervised(data, name) != before)
+    eventually(lambda: status(port, "/readyz") == 200)
 
 
-def test_a_second_one_from_the_same_folder_is_refused(data: Path, berth: tuple[subprocess.Popen[str], int]) -> None:
-    process, port = berth
-    read_until(process, "Ctrl-C stops Berth")
+def test_a_second_one_from_the_same_folder_is_refused(berth: tuple[Path, int, str]) -> None:
+    data, port, _ = berth
     second = start(data, free_ports())
     said, _ = second.communicate()
     assert second.returncode == 1
@@ -131,22 +107,18 @@ def test_a_taken_port_is_named(data: Path) -> None:
     assert "make run BERTH_PORT=" in said
 
 
-def test_after_a_kill_of_everything_it_starts_again(data: Path, berth: tuple[subprocess.Popen[str], int]) -> None:
-    process, _ = berth
-    read_until(process, "Ctrl-C stops Berth")
-    for pid in (supervised_parent(data), process.pid):
+def test_after_a_kill_of_everything_it_starts_again_and_stops_whole(data: Path) -> None:
+    first = start(data, free_ports())
+    read_until(first, READY)
+    for pid in (int((data / "run" / "supervisor.pid").read_text()), first.pid):
         os.kill(pid, signal.SIGKILL)
-    process.communicate()
+    first.communicate()
     port = free_ports()
-    again = start(data, port)
-    try:
-        read_until(again, "Ctrl-C stops Berth")
-        assert status(port, "/readyz") == 200
-    finally:
-        again.terminate()
-        again.communicate()
+    second = start(data, port)
+    read_until(second, READY)
+    assert status(port, "/readyz") == 200
+    second.send_signal(signal.SIGINT)
+    assert "Stopped." in second.communicate()[0]
+    assert second.returncode == 0
     assert leftovers(data) == []
-
-
-def supervised_parent(data: Path) -> int:
-    return int((data / "run" / "supervisor.pid").read_text())
+    assert status(port, "/readyz") == 0

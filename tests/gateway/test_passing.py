@@ -5,8 +5,10 @@ from typing import Any
 
 import pytest
 
+from environments import addresses
 from portal.accounts.actions import create_token, revoke_token
 from portal.compute.models import Allocation
+from tests.gateway.conftest import put_at
 from tests.gateway.desk import Desk
 from tests.gateway.door import Visitor, ask, until
 from tests.gateway.stack import Stack, running
@@ -172,11 +174,14 @@ def test_use_is_remembered_on_the_workspace(run_at: Run, let_in: LetIn, desk: De
 def test_without_the_portal_nobody_gets_in(
     settings: Any, django_db_setup: None, transactional_db: None, tmp_path: Any, desk: Desk, make_workspace: Run
 ) -> None:
+    from portal.gateway.actions import enter, open_workspace
+
     with running("origin", tmp_path, with_web=False) as alone:
         settings.PORTAL_URL, settings.WORKSPACE_URL = alone.portal_url, alone.workspace_url
         settings.RUNTIME = "fake"
-        workspace = make_workspace()
-        for visitor in (Visitor(alone.port, workspace.pk), Visitor(alone.port, workspace.pk, "A" * 43)):
-            assert visitor.ask().status == 503
-        assert ask(alone.port, "localhost", "/").status == 502
+        workspace = put_at(make_workspace(), desk.address)
+        ticket = open_workspace(workspace, workspace.owner).url.partition("ticket=")[2]
+        session = enter(ticket, workspace.pk, addresses.host(workspace.pk)).secret
+        assert Visitor(alone.port, workspace.pk, session).ask().status == 503
+        assert ask(alone.port, f"localhost:{alone.port}", "/").status == 502
     assert desk.seen == []

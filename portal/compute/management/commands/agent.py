@@ -1,6 +1,8 @@
 """`manage.py agent`: the process beside an engine."""
 
 import asyncio
+import logging
+import os
 from typing import Any
 
 from django.core.management.base import BaseCommand
@@ -13,3 +15,5 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         asyncio.run(main())
+        logging.shutdown()
+        os._exit(0)  # an ordinary exit waits for threads, and some wait for an engine that may never speak again
