@@ -77,7 +77,9 @@ class Hub:
     def _ask(self, method: str, path: str) -> Any:
         reply = self._session.request(method, f"{self._url}/hub/api/{path}", headers=self._headers, timeout=120)
         if not reply.ok:
-            raise Stopped(f"JupyterHub answered {method} {path} with {reply.status_code}: {reply.text[:500]}", self._log)
+            raise Stopped(
+                f"JupyterHub answered {method} {path} with {reply.status_code}: {reply.text[:500]}", self._log
+            )
         return reply.json() if reply.content else None
 
 
