@@ -25,8 +25,9 @@ class Engine:
     def make_volume(self, name: str) -> str:
         return str(self.client.volumes.create(f"berth-benchmark-{self.run}-{name}", labels=self.labels).name)
 
-    def containers(self, label: str) -> list[str]:
-        rows = self.client.api.containers(all=True, filters={"label": label})
+    def containers(self, label: str, status: str | None = None) -> list[str]:
+        filters = {"label": label} | ({"status": status} if status else {})
+        rows = self.client.api.containers(all=True, filters=filters)
         return [row["Id"] for row in rows]
 
     def inspect(self, container: str) -> dict[str, Any]:

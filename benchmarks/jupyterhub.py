@@ -134,7 +134,7 @@ def _spawner(engine: Engine, like: dict[str, Any], network: str) -> dict[str, An
             "name_template": NAME.format(run=engine.run),
             "network_name": network,
             "remove": True,
-            "mem_limit": str(limits["Memory"]),
+            "mem_limit": limits["Memory"],
             "cpu_limit": limits["NanoCpus"] / 1e9,
             "notebook_dir": HOME,
             "volumes": {engine.make_volume("hub-home"): HOME},

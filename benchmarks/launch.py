@@ -81,6 +81,9 @@ class Workspaces:
         began = time.perf_counter()
         self._workspace = self._own.ask("POST", "workspaces/", {"template": TEMPLATE})["id"]
         self._note("request", began)
+        # A page is told by a stream; asking the gateway all the time would slow down what is measured.
+        until(lambda: bool(self._containers("running")), "The start of Berth's container")
+        self._note("container", began)
         url = f"http://127.0.0.1:{self._own.port}/api/status"
         headers = {"Host": self._own.host(self._workspace), "Authorization": f"Bearer {self._own.token}"}
         until(lambda: answers(self._session, url, headers), "Berth's launch")
@@ -106,5 +109,5 @@ class Workspaces:
     def _note(self, part: str, began: float) -> None:
         self._parts[part].append(time.perf_counter() - began)
 
-    def _containers(self) -> list[str]:
-        return self._engine.containers(f"berth.owner={self._workspace}")
+    def _containers(self, status: str | None = None) -> list[str]:
+        return self._engine.containers(f"berth.owner={self._workspace}", status)

@@ -40,7 +40,7 @@ def temporary_folder() -> Iterator[Path]:
         try:
             yield Path(name)
         except Stopped as stopped:
-            lines = last_lines(stopped.log, 60) if stopped.log else []
+            lines = last_lines(stopped.log) if stopped.log else []
             raise Stopped("\n".join([*lines, str(stopped)])) from None
 
 

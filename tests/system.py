@@ -36,14 +36,15 @@ NETWORKS = "10.221.0.0/16"
 USERS = ("scientist", "lead", "outsider")
 
 
-def eventually(found: Callable[[], T], what: str, seconds: float = DEADLINE) -> T:
+def eventually(found: Callable[[], T | None], what: str, seconds: float = DEADLINE) -> T:
     """The first true answer; errors of a server that is just coming back are not an answer."""
     deadline = time.monotonic() + seconds
     last: object = None
     while time.monotonic() < deadline:
         try:
-            if last := found():
-                return last  # type: ignore[return-value]
+            if answer := found():
+                return answer
+            last = answer
         except (OSError, http.client.HTTPException, Unready) as error:
             last = error
         time.sleep(0.1)

@@ -214,7 +214,9 @@ def _finish(allocation: Allocation, seen: Seen, step: Step) -> bool:
 
 
 def _remove(allocation: Allocation, seen: Seen, step: Step) -> bool:
-    """Delete the ended container once its log is collected, or after LOG_DRAIN."""
+    """Delete the ended container once its log is collected, or after LOG_DRAIN; one started again is ended first."""
+    if seen.container.state == ContainerState.RUNNING:
+        runtime().stop(seen.container.name, force=True)
     allocation.refresh_from_db(fields=["log_state"])
     late = clock.now() >= (allocation.ended_at or clock.now()) + LOG_DRAIN
     if allocation.log_state == "open" and not late:

@@ -99,11 +99,11 @@ class _Found(NamedTuple):
     workspace: str
     last_activity_at: datetime | None
     door_header: str
-    allocation: str | None
-    generation: int | None
-    phase: str | None
-    desired: str | None
-    address: str | None
+    allocation: str
+    generation: int
+    phase: str
+    desired: str
+    address: str
 
 
 def _columns(workspace: str = "") -> list[str]:
@@ -120,6 +120,7 @@ def _session_query(digest: str, workspace: str, host: str) -> QuerySet[Workspace
 def _token_query(digest: str, workspace: str) -> QuerySet[Workspace, Any]:
     rows = workspaces_in_use().filter(
         pk=workspace,
+        allocation__isnull=False,
         owner__tokens__digest=digest,
         owner__tokens__revoked_at=None,
         owner__tokens__expires_at__gt=clock.now(),

@@ -20,7 +20,7 @@ ENOUGH_FILES = 65_536
 
 def program() -> str | None:
     """Also where an ordinary user's PATH does not look."""
-    return shutil.which("nginx", path=os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"]))
+    return shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/sbin")
 
 
 def workers_account() -> str:

@@ -14,7 +14,7 @@ _LOOPBACK = ipaddress.IPv4Network("127.0.0.0/8")
 
 
 def secure() -> bool:
-    return urlsplit(settings.WORKSPACE_URL).scheme == "https"
+    return _pattern().scheme == "https"
 
 
 def cookie_name() -> str:
@@ -57,4 +57,4 @@ def is_container(host: str) -> bool:
 
 
 def _pattern() -> SplitResult:
-    return urlsplit(settings.WORKSPACE_URL)
+    return urlsplit(str(settings.WORKSPACE_URL))

@@ -30,7 +30,11 @@ def _handler(desk: Desk) -> type[BaseHTTPRequestHandler]:
         def _serve(self) -> None:
             admitted = desk.admits(self.headers["Authorization"])
             self._read_body()
-            request = {"method": self.command, "path": self.path, "headers": list(self.headers.items())}
+            request = {
+                "method": self.command,
+                "path": self.requestline.split()[1],
+                "headers": list(self.headers.items()),
+            }
             desk.seen.append(request)
             self.send_response(200 if admitted else 403)
             body = json.dumps(request).encode() if admitted else b"another secret is asked for here"

@@ -37,7 +37,12 @@ class Answer:
 
 
 def ask(
-    port: int, host: str, path: str, headers: Headers = (), method: str = "GET", body: Iterable[bytes] | None = None,
+    port: int,
+    host: str,
+    path: str,
+    headers: Headers = (),
+    method: str = "GET",
+    body: Iterable[bytes] | None = None,
     length: int | None = None,
 ) -> Answer:
     """One request to nginx, byte for byte."""

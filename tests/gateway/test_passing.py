@@ -111,7 +111,9 @@ def test_a_fresh_container_gets_a_fresh_secret(run_at: Run, let_in: LetIn, desk:
     assert visitor.ask().all("Authorization") == [f"token {desk.secret}"]
 
 
-@pytest.mark.parametrize("address", ["192.0.2.1:80", "169.254.169.254:80", "localhost:80", "evil.example:80", "127.0.0.1"])
+@pytest.mark.parametrize(
+    "address", ["192.0.2.1:80", "169.254.169.254:80", "localhost:80", "evil.example:80", "127.0.0.1"]
+)
 def test_an_address_where_no_container_can_be_is_never_gone_to(
     run_at: Run, let_in: LetIn, desk: Desk, address: str
 ) -> None:

@@ -32,6 +32,23 @@ COOKIES = {
     "a=1;{ours};b=2": ["a=1;b=2"],
 }
 
+PATHS = [
+    "%2e%2e/{theirs}/",
+    "..%2f{theirs}/",
+    "../{theirs}/",
+    "%2e%2e%2f{theirs}%2f",
+    "x/../../{theirs}/",
+    "..;/{theirs}/",
+    ".%00./{theirs}/",
+    "%00",
+    "/evil.example/",
+    "\\evil.example",
+    "%5cevil.example",
+    "%2f%2fevil.example",
+    "http://evil.example/",
+    "@evil.example/",
+]
+
 
 @pytest.mark.parametrize("sent", COOKIES)
 def test_the_workspace_sees_its_own_cookies_and_never_ours(run_at: Run, let_in: LetIn, desk: Desk, sent: str) -> None:
@@ -76,7 +93,11 @@ def test_a_client_cannot_name_the_upstream_or_speak_as_nginx(
     }
     answer = visitor.ask(headers=spoofed.items())
     assert answer.status == 200
-    for name, value in {"X-Forwarded-Host": visitor.host, "X-Forwarded-Proto": "http", "X-Forwarded-For": "127.0.0.1"}.items():
+    for name, value in {
+        "X-Forwarded-Host": visitor.host,
+        "X-Forwarded-Proto": "http",
+        "X-Forwarded-For": "127.0.0.1",
+    }.items():
         assert answer.all(name) == [value]
     for name in ("X-Upstream", "X-Berth-Upstream", "X-Berth-Session", "X-Berth-Authorization", "Forwarded"):
         assert answer.all(name) == []
@@ -119,14 +140,7 @@ def test_nothing_under_our_own_path_reaches_the_workspace_or_the_door(run_at: Ru
     assert desk.seen == []
 
 
-@pytest.mark.parametrize(
-    "path",
-    [
-        "%2e%2e/{theirs}/", "..%2f{theirs}/", "../{theirs}/", "%2e%2e%2f{theirs}%2f", "x/../../{theirs}/",
-        "/evil.example/", "\\evil.example", "%5cevil.example", "%2f%2fevil.example", "..;/{theirs}/", "%00", ".%00./{theirs}/",
-        "http://evil.example/", "@evil.example/",
-    ],
-)  # fmt: skip
+@pytest.mark.parametrize("path", PATHS)
 def test_a_path_never_leads_to_another_workspace_or_host(
     run_at: Run, let_in: LetIn, desk: Desk, other_desk: Desk, people: Any, path: str
 ) -> None:
@@ -158,7 +172,13 @@ def test_a_long_header_cannot_upset_the_door(run_at: Run, let_in: LetIn, desk: D
 def test_an_unknown_host_is_told_where_berth_is(stack: Stack, run_at: Run, desk: Desk) -> None:
     workspace = run_at(desk)
     label = workspace.pk.lower()
-    for host in ("evil.example", f"127.0.0.1:{stack.port}", f"{label}.localhost.evil.example", f"x{label}.localhost", ""):
+    for host in (
+        "evil.example",
+        f"127.0.0.1:{stack.port}",
+        f"{label}.localhost.evil.example",
+        f"x{label}.localhost",
+        "",
+    ):
         answer = ask(stack.port, host, "/")
         assert answer.status in (400, 421)
         assert answer.headers["Location"] is None
@@ -166,7 +186,13 @@ def test_an_unknown_host_is_told_where_berth_is(stack: Stack, run_at: Run, desk:
 
 def test_the_portal_and_the_workspaces_share_nothing(run_at: Run, let_in: LetIn, desk: Desk, stack: Stack) -> None:
     visitor, portal = let_in(run_at(desk)), f"localhost:{stack.port}"
-    for path in ("/gateway/auth", "//gateway/auth", "/gateway%2fauth", "/x/../gateway/auth", "/gateway/enter/?ticket=x"):
+    for path in (
+        "/gateway/auth",
+        "//gateway/auth",
+        "/gateway%2fauth",
+        "/x/../gateway/auth",
+        "/gateway/enter/?ticket=x",
+    ):
         assert ask(stack.port, portal, path, visitor.cookie).status == 404
     assert ask(stack.port, portal, f"/w/{visitor.workspace.lower()}/", visitor.cookie).status == 404
     assert desk.seen == []
