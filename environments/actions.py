@@ -1,5 +1,6 @@
 """Writes to workspaces: create, start, stop, restart, rename, resize, delete."""
 
+import json
 import re
 from typing import Any
 
@@ -21,6 +22,7 @@ from portal.live.redis import publish
 
 NAME_LENGTH = 60
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
+PARAMETER = re.compile(r"\{parameters\.([A-Za-z0-9_]+)\}")
 RESERVED_VARIABLES = ("JUPYTER", "BERTH", "LD_", "PATH", "HOME")
 
 
@@ -119,6 +121,8 @@ def _check_parameters(workspace: Workspace) -> None:
     for error in jsonschema.Draft202012Validator(schema).iter_errors(workspace.parameters):
         where = ".".join(["parameters", *(str(part) for part in error.path)])
         raise Invalid.field(where, f"{error.message[:200]}.")
+    if "{secret}" in json.dumps(workspace.parameters):
+        raise Invalid.field("parameters", "Text such as {secret} cannot be used here.")
 
 
 def _checked_environment(environment: dict[str, str]) -> dict[str, str]:
@@ -132,15 +136,23 @@ def _checked_environment(environment: dict[str, str]) -> dict[str, str]:
     return environment
 
 
+def _filled(text: str, workspace: Workspace) -> str:
+    """`{parameters.x}` replaced by what was chosen, else by the schema's default, else by nothing."""
+    known = workspace.version.parameters.get("properties", {})
+    values = {name: schema.get("default", "") for name, schema in known.items()} | workspace.parameters
+    return PARAMETER.sub(lambda found: str(values.get(found[1], "")), text)
+
+
 def _spec(workspace: Workspace) -> dict[str, Any]:
     """What compute keeps and renders; the image's digest is filled in when it is known to be on the node."""
     version, prefix = workspace.version, addresses.prefix(workspace.pk)
+    from_template = {name: _filled(value, workspace) for name, value in version.environment.items()}
     return {
         "template": version.template_id,
         "version": version.version,
         "image": version.image.digest,
-        "command": list(version.command),
-        "environment": {**workspace.environment, **version.environment},
+        "command": [_filled(part, workspace) for part in version.command],
+        "environment": workspace.environment | from_template,
         "port": version.port,
         "health_path": version.health_path.replace("{prefix}", prefix),
         "prefix": prefix,

@@ -65,7 +65,7 @@ TEMPLATE = _closed(
         "slug": _SLUG,
         "name": {"type": "string", "minLength": 1, "maxLength": 60},
         "summary": _TEXT,
-        "kind": {"enum": ["workspace", "job"]},
+        "kind": {"const": "workspace"},
         "icon": _closed(
             {
                 "letter": {"type": "string", "minLength": 1, "maxLength": 1},

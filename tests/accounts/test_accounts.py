@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from django.test import Client
 
 from portal.accounts import access, actions
@@ -88,3 +88,14 @@ def test_create_token_prints_it_last(people: People, capsys: pytest.CaptureFixtu
     token = access.user_by_token(secret)
     assert token is not None
     assert token.scopes == ["workspaces:read"]
+
+
+def test_create_user_makes_a_person_who_can_sign_in(
+    client: Client, capsys: pytest.CaptureFixture[str], db: None
+) -> None:
+    call_command("create_user", "bo", "--full-name", "Bo Lee", "--team", "vision", "--lead")
+    password = capsys.readouterr().out.split()[-1]
+    assert client.post("/sign-in/", {"username": "bo", "password": password}).status_code == 302
+    with pytest.raises(CommandError, match="already"):
+        call_command("create_user", "bo")
+    call_command("create_user", "second", "--staff")

@@ -66,9 +66,7 @@ def test_secrets_are_masked(allocation: Allocation) -> None:
     assert next(logs.lines_after(allocation)).text == f"token={logs.MASK}&x={logs.MASK}"
 
 
-def test_many_bytes_make_a_chunk_and_frames_stay_small(
-    allocation: Allocation, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_many_bytes_make_a_chunk_and_frames_stay_small(allocation: Allocation, monkeypatch: pytest.MonkeyPatch) -> None:
     frames: list[dict[str, Any]] = []
     monkeypatch.setattr(logs, "append_frame", lambda key, frame: frames.append(frame))
     writer = logs.ChunkWriter(allocation)

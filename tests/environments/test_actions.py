@@ -144,3 +144,22 @@ def test_every_action_is_audited_with_its_actor(make_workspace: Make) -> None:
     actions.delete(workspace, delete_files=False, actor="luis")
     told = AuditEvent.objects.filter(target=workspace.topic).values_list("actor", "verb")
     assert list(told) == [("vera", "workspace.create"), ("vera", "workspace.rename"), ("luis", "workspace.delete")]
+
+
+def test_parameters_are_checked_and_filled_in(make_workspace: Make) -> None:
+    from environments.models import TemplateVersion
+
+    schema = {
+        "type": "object",
+        "properties": {"theme": {"enum": ["light", "dark"], "default": "light"}, "greeting": {"type": "string"}},
+        "additionalProperties": False,
+    }
+    TemplateVersion.objects.update(
+        parameters=schema, command=["x", "--theme={parameters.theme}"], environment={"G": "{parameters.greeting}"}
+    )
+    spec = make_workspace(parameters={"greeting": "hi"}).allocation.spec
+    assert (spec["command"], spec["environment"]) == (["x", "--theme=light"], {"G": "hi"})
+    for wrong in ({"theme": "pink"}, {"other": 1}, {"greeting": "{secret}"}):
+        with pytest.raises(Invalid) as refused:
+            make_workspace(parameters=wrong)
+        assert next(iter(refused.value.fields)).startswith("parameters")

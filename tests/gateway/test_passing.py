@@ -59,6 +59,13 @@ def test_an_unsafe_method_from_another_origin_is_refused(run_at: Run, let_in: Le
     assert visitor.ask(method="POST", headers=[("Origin", visitor.origin)]).status == 200
 
 
+def test_what_another_origin_may_read_it_may_still_not_change(run_at: Run, let_in: LetIn, desk: Desk) -> None:
+    """The answer to the first request is remembered, but not for the second."""
+    visitor, foreign = let_in(run_at(desk)), [("Origin", "http://evil.example")]
+    assert visitor.ask(headers=foreign).status == 200
+    assert visitor.ask(headers=foreign, method="POST").status == 403
+
+
 @pytest.mark.parametrize("scheme", ["Bearer", "token", "bearer"])
 def test_a_token_opens_the_door_for_that_request_and_goes_no_further(
     run_at: Run, stack: Stack, desk: Desk, scheme: str
@@ -133,6 +140,8 @@ def test_what_does_not_run_is_told_to_its_owner_only(run_at: Run, let_in: LetIn,
     assert b"does not run" in answer.body
     assert f"{stack.portal_url}/workspaces/{workspace.pk.lower()}/".encode() in answer.body
     assert Visitor(stack.port, workspace.pk).ask().status == 401
+    put_at(workspace, desk.address)
+    assert visitor.ask().status == 200, "a refusal is not remembered"
 
 
 def test_a_desk_that_does_not_answer_gives_a_page_with_a_way_back(
