@@ -24,7 +24,7 @@ check: python ## style, types, layers, templates, migrations, settings, API desc
 	@$(PYTHON) -m deploy.setup check
 	ruff check .
 	ruff format --check .
-	mypy .
+	mypy
 	lint-imports
 	djlint templates --check --quiet
 	djlint templates --lint --quiet

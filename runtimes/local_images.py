@@ -72,7 +72,7 @@ class LocalImages:
         pip = [str(folder / "bin" / "python"), "-m", "pip", "--disable-pip-version-check", "--no-input"]
         try:
             self._run([sys.executable, "-m", "venv", str(folder)], on_progress)
-            self._run([*pip, "install", "-r", str(requirements)], on_progress)
+            self._run([*pip, "install", "--no-deps", "-r", str(requirements)], on_progress)
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise

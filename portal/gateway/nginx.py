@@ -31,9 +31,9 @@ def workers_account() -> str:
     return next(name for name in (*ACCOUNTS, "root") if name in known)
 
 
-def folder(account: str) -> Path:
+def folder(data: Path, account: str) -> Path:
     """Where nginx keeps its files: beside the data, or in /tmp where the workers cannot reach the data."""
-    wanted = Path(settings.BERTH_DATA).resolve() / "nginx"
+    wanted = data.resolve() / "nginx"
     wanted.mkdir(parents=True, exist_ok=True)
     if not account or _may_enter(wanted, account):
         return wanted

@@ -1,6 +1,7 @@
 """Starts the processes that make up the door, as the Procfile does, on free ports and with the test's database."""
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -93,6 +94,11 @@ def _wait_for(port: int, running: "subprocess.Popen[bytes]", log: Path) -> None:
     raise AssertionError(f"{running.args!r} does not answer on port {port}:\n{log.read_text()[-3000:]}")
 
 
+def _clear(data: Path) -> None:
+    """pytest's folders are closed to nginx's workers, so as root its files lie elsewhere."""
+    shutil.rmtree(nginx.folder(data, nginx.workers_account()), ignore_errors=True)
+
+
 def manage(*arguments: str) -> list[str]:
     return [sys.executable, "manage.py", *arguments]
 
@@ -109,6 +115,7 @@ def running(mode: str, folder: Path, *, with_web: bool = True) -> Iterator[Stack
     gunicorn = [sys.executable, "-m", "gunicorn", "portal.wsgi", "--bind", f"127.0.0.1:{web}"]
     options = ["--worker-class", "gthread", "--threads", "8", "--no-control-socket", "--log-level", "warning"]
     with ExitStack() as started:
+        started.callback(_clear, folder / "data")
         if with_web:
             subprocess.run(manage("collectstatic", "--no-input", "-v0"), env=env, cwd=settings.BASE_DIR, check=True)
             started.enter_context(process([*gunicorn, *options], env, log, web))

@@ -93,13 +93,12 @@ def test_networks_that_are_none_are_refused(settings: Any) -> None:
     assert ["10.201.0.0/16" in error.msg for error in checks.addresses_are_apart()] == [True]
 
 
-def test_workers_can_reach_their_folder_wherever_the_data_lies(settings: Any, tmp_path: Path) -> None:
+def test_workers_can_reach_their_folder_wherever_the_data_lies(tmp_path: Path) -> None:
     """As root, in a home that is closed to others, as after `git clone` into /root."""
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o700)
-    settings.BERTH_DATA = closed
     account = nginx.workers_account()
-    folder = nginx.folder(account)
+    folder = nginx.folder(closed, account)
     assert (folder == closed / "nginx") is (os.geteuid() != 0)
     if account:
         entry = pwd.getpwnam(account)

@@ -3,6 +3,8 @@
 import asyncio
 import logging
 import os
+import logging
+import os
 from typing import Any
 
 from django.core.management.base import BaseCommand
@@ -15,5 +17,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         asyncio.run(main())
+        logging.shutdown()
+        os._exit(0)  # threads that wait for the engine have nothing to save, and would delay the end
         logging.shutdown()
         os._exit(0)  # an ordinary exit waits for threads, and some wait for an engine that may never speak again

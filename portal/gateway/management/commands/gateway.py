@@ -6,6 +6,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from portal.gateway import nginx
@@ -19,7 +20,7 @@ class Command(BaseCommand):
         if program is None:
             raise CommandError("nginx is not installed: run `apt-get install nginx`, then start again.")
         account = nginx.workers_account()
-        folder = nginx.folder(account)
+        folder = nginx.folder(settings.BERTH_DATA, account)
         shutil.rmtree(folder / "answers", ignore_errors=True)
         command = [program, "-e", "stderr", "-p", str(folder), "-c", str(_written(folder, account))]
         tested = subprocess.run([*command, "-t", "-q"], capture_output=True, text=True, check=False)
