@@ -10,9 +10,9 @@ from runtimes.base import Runtime
 
 
 def _options() -> dict[str, Any]:
+    bundle = Path(settings.CA_BUNDLE) if settings.CA_BUNDLE else None
     match settings.RUNTIME:
         case "docker":
-            bundle = Path(settings.CA_BUNDLE) if settings.CA_BUNDLE else None
             return {
                 "base_url": settings.ENGINE_URL or None,
                 "networks": settings.CONTAINER_NETWORKS,
@@ -20,7 +20,7 @@ def _options() -> dict[str, Any]:
                 "reachable": settings.REACHABLE_NETWORKS,
             }
         case "local":
-            return {"root": settings.BERTH_DATA / "runtime"}
+            return {"root": settings.BERTH_DATA / "runtime", "ca_bundle": bundle}
         case _:
             return {}
 
