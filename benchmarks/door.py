@@ -16,7 +16,7 @@ from benchmarks.processes import free_ports, running, temporary_folder
 from benchmarks.rounds import Result, take_turns
 from deploy.screen import Stopped
 
-NGINX, PROXY, BERTH = "nginx, asking nobody", "configurable-http-proxy, asking nobody", "Berth's gateway"
+NGINX, PROXY, BERTH = "nginx, a plain proxy", "configurable-http-proxy", "Berth's gateway, every request authorised"
 PARALLEL = ["--threads", "2", "--connections", "16"]
 BODY = '{"padding": "' + "-" * 185 + '"}'
 CARRIERS = ("postgres", "redis", "web", "live", "relay", "gateway")
@@ -66,7 +66,7 @@ def measure(rounds: int, seconds: int) -> Result:
         }
         samples = take_turns(contenders, rounds)
     versions = {"nginx": _nginx_version(), "configurable-http-proxy": peers.PROXY}
-    return Result("door", "Requests a second through the door", "requests/s", PROXY, samples, versions)
+    return Result("door", "Requests through the door", "requests/s", PROXY, samples, versions)
 
 
 @contextmanager

@@ -1,6 +1,5 @@
 """`launch`: from the click to a JupyterLab that answers, on the bare engine, in JupyterHub and in Berth."""
 
-import statistics
 import time
 from collections import defaultdict
 from collections.abc import Callable
@@ -15,7 +14,6 @@ from benchmarks.polling import answers, until
 from benchmarks.processes import temporary_folder
 from benchmarks.raw_engine import RawEngine
 from benchmarks.rounds import Result, take_turns
-from deploy.screen import say
 
 TEMPLATE = "jupyter-python"
 RAW, HUB, BERTH = "bare engine", "JupyterHub with DockerSpawner", "Berth"
@@ -30,9 +28,9 @@ def measure(rounds: int) -> Result:
         own.wait_for_image(TEMPLATE)
         workspaces = Workspaces(own, engine)
         samples = _measure(workspaces, engine, rounds)
-        workspaces.show_stages()
+    parts = {part: values[-rounds:] for part, values in workspaces.parts.items()}
     versions = {"Docker": engine.version(), "JupyterHub": peers.JUPYTERHUB, "DockerSpawner": peers.DOCKERSPAWNER}
-    return Result("launch", "Click to a JupyterLab that answers", "seconds", RAW, samples, versions)
+    return Result("launch", "Click to a JupyterLab that answers", "seconds", RAW, samples, versions, parts)
 
 
 def _settings(engine: Engine) -> dict[str, str]:
@@ -61,53 +59,49 @@ def _seconds(launch: Callable[[], None], end: Callable[[], None]) -> float:
 
 
 class Workspaces:
-    """Launches workspaces in Berth over its REST API, and remembers where the time went."""
+    """Launches workspaces in Berth over its REST API, and remembers in `parts` where the time went."""
 
     def __init__(self, own: Berth, engine: Engine) -> None:
         self._own, self._engine, self._session = own, engine, requests.Session()
         self._workspace = ""
-        self._parts: defaultdict[str, list[float]] = defaultdict(list)
+        self.parts: defaultdict[str, list[float]] = defaultdict(list)
 
     def example(self) -> dict[str, Any]:
         """The engine's description of a container that Berth made."""
         self.launch()
         described = self._engine.inspect(self._containers()[0])
         self.end()
-        self._parts.clear()
         return described
 
     def launch(self) -> None:
         """Comes back when JupyterLab answers through the gateway and Berth says that it runs."""
         began = time.perf_counter()
         self._workspace = self._own.ask("POST", "workspaces/", {"template": TEMPLATE})["id"]
-        self._note("request", began)
+        self._note("click to Berth's answer", began)
         # A page is told by a stream; asking the gateway all the time would slow down what is measured.
         until(lambda: bool(self._containers("running")), "The start of Berth's container")
-        self._note("container", began)
-        url = f"http://127.0.0.1:{self._own.port}/api/status"
-        headers = {"Host": self._own.host(self._workspace), "Authorization": f"Bearer {self._own.token}"}
-        until(lambda: answers(self._session, url, headers), "Berth's launch")
-        self._note("first answer", began)
+        self._note("click to a container that runs", began)
+        until(self._answers, "JupyterLab's answer through Berth's gateway")
+        self._note("click to JupyterLab's first answer", began)
         until(self._runs, "Berth saying that it runs")
 
     def end(self) -> None:
         path = f"workspaces/{self._workspace}/"
         for step in self._own.ask("GET", f"{path}timeline/")["results"]:
             if step["seconds"] is not None:
-                self._parts[step["to"]].append(step["seconds"])
+                self.parts[f"stage {step['to']}"].append(step["seconds"])
         self._own.ask("DELETE", path)
         until(lambda: not self._containers(), "The end of Berth's workspace")
 
-    def show_stages(self) -> None:
-        say("\nWhere Berth's time goes (seconds, medians): until its API and its gateway answered, and each stage")
-        for part, values in self._parts.items():
-            say(f"  {part:<13} {statistics.median(values[1:] or values):.2f}")
+    def _answers(self) -> bool:
+        headers = {"Host": self._own.host(self._workspace), "Authorization": f"Bearer {self._own.token}"}
+        return answers(self._session, f"http://127.0.0.1:{self._own.port}/api/status", headers)
 
     def _runs(self) -> bool:
         return bool(self._own.ask("GET", f"workspaces/{self._workspace}/")["state"] == "running")
 
     def _note(self, part: str, began: float) -> None:
-        self._parts[part].append(time.perf_counter() - began)
+        self.parts[part].append(time.perf_counter() - began)
 
     def _containers(self, status: str | None = None) -> list[str]:
         return self._engine.containers(f"berth.owner={self._workspace}", status)

@@ -20,6 +20,8 @@ def show(result: Result) -> None:
         middle, ratios = statistics.median(values), result.ratios(name)
         spread = f"{min(values):,.2f} – {max(values):,.2f}"
         say(f"  {name:<{width}}  {middle:>10,.2f}  ({spread})  {statistics.median(ratios):.2f} × {result.yardstick}")
+    for part, values in result.parts.items():
+        say(f"    Berth, {part}: {statistics.median(values):.2f}")
 
 
 def write(result: Result) -> None:
@@ -35,11 +37,17 @@ def write(result: Result) -> None:
 def _table(result: Result) -> str:
     rows = [f"| {name} | {_times(result.ratios(name))} |\n" for name in result.samples]
     head = f"| {result.question} | × {result.yardstick}: median (least – most) |\n|---|---|\n"
-    return f"\n{head}{''.join(rows)}\n{_circumstances(result)}\n\n"
+    return f"\n{head}{''.join(rows)}\n{_parts(result)}{_circumstances(result)}\n\n"
 
 
 def _times(ratios: list[float]) -> str:
     return f"{statistics.median(ratios):.2f} ({min(ratios):.2f} – {max(ratios):.2f})"
+
+
+def _parts(result: Result) -> str:
+    """A line per part, as medians of the same ratio."""
+    lines = [f"- {part}: {statistics.median(values) / result.limit:.2f}\n" for part, values in result.parts.items()]
+    return f"Where Berth's time goes, on the same scale:\n\n{''.join(lines)}\n" if lines else ""
 
 
 def _circumstances(result: Result) -> str:

@@ -2,7 +2,7 @@
 
 import statistics
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from deploy.screen import say
 
@@ -11,7 +11,9 @@ Measure = Callable[[], float]
 
 @dataclass(frozen=True)
 class Result:
-    """What was measured, by contender in the order of the table; ratios are to the median of `yardstick`."""
+    """What was measured, by contender in the order of the table; ratios are to the median of `yardstick`.
+
+    `parts` says where Berth's own share went, in the same unit."""
 
     name: str
     question: str
@@ -19,10 +21,14 @@ class Result:
     yardstick: str
     samples: Mapping[str, list[float]]
     versions: Mapping[str, str]
+    parts: Mapping[str, list[float]] = field(default_factory=dict)
+
+    @property
+    def limit(self) -> float:
+        return statistics.median(self.samples[self.yardstick])
 
     def ratios(self, contender: str) -> list[float]:
-        limit = statistics.median(self.samples[self.yardstick])
-        return [value / limit for value in self.samples[contender]]
+        return [value / self.limit for value in self.samples[contender]]
 
 
 def take_turns(contenders: Mapping[str, Measure], rounds: int) -> dict[str, list[float]]:

@@ -88,7 +88,9 @@ def ring_due() -> None:
     left = Q(state=ImageState.BUILDING, working_until__lt=now)
     waiting = Q(state=ImageState.QUEUED) & (Q(working_until=None) | Q(working_until__lt=now))
     for name in Image.objects.filter(left | waiting).values_list("pk", flat=True):
-        Image.objects.filter(left | waiting, pk=name).update(working_until=now + timedelta(seconds=20))
+        # Queued again, because nobody may claim what seems to be worked on
+        later = now + timedelta(seconds=20)
+        Image.objects.filter(left | waiting, pk=name).update(state=ImageState.QUEUED, working_until=later)
         ring_fetch(name)
 
 

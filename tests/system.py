@@ -129,13 +129,15 @@ class Caller:
     def wait(self, pk: str, *states: str, seconds: float = DEADLINE) -> dict[str, Any]:
         """The workspace as soon as its state or stage is one of these."""
 
-        def there() -> dict[str, Any] | None:
+        def there() -> dict[str, Any]:
             found = self.workspace(pk)
             seen.append(f"{found['state']}/{found['stage']} {found['reason']}")
-            return found if {found["state"], found["stage"]} & set(states) else None
+            if not {found["state"], found["stage"]} & set(states):
+                raise Unready(*dict.fromkeys(seen))
+            return found
 
         seen: list[str] = []
-        return eventually(there, f"{' or '.join(states)} of {pk} (saw {[*dict.fromkeys(seen)]})", seconds)
+        return eventually(there, f"{' or '.join(states)} of {pk}", seconds)
 
     def act(self, pk: str, what: str) -> dict[str, Any]:
         found: dict[str, Any] = self.do("POST", f"/workspaces/{pk}/{what}/")

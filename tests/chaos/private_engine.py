@@ -57,6 +57,8 @@ class PrivateEngine(Engine):
         eventually(self._answers, "an answer of the private engine")
 
     def _answers(self) -> bool:
+        if self._daemon and self._daemon.poll() is not None:
+            pytest.fail(f"The private engine ended: {(self.folder / 'log').read_text()[-3000:]}")
         done = subprocess.run(["docker", "--host", self.url, "version"], capture_output=True, check=False)
         return done.returncode == 0
 

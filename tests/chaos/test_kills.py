@@ -22,27 +22,26 @@ def test_the_death_of_one_process_costs_nothing(crew: Crew, name: str) -> None:
     crew.assert_arrived()
 
 
-@pytest.mark.parametrize("name", ["web", "worker", "gateway"])
-def test_the_death_of_all_children_costs_nothing(crew: Crew, name: str) -> None:
+def test_workers_that_die_as_soon_as_the_container_is_there_leave_one_container(crew: Crew) -> None:
+    """Between what the engine did and its record; whoever comes next adopts it."""
+    children = crew.berth.pids("worker")[1:]
     crew.take_places()
-    for child in crew.berth.pids(name)[1:]:
-        with suppress(ProcessLookupError):
-            os.kill(child, signal.SIGKILL)
+    label = f"berth.allocation={crew.caller.workspace(crew.newcomer)['allocation']}"
+    eventually(lambda: crew.berth.engine.names(label), "a container")
+    kill(children)
     crew.assert_arrived()
 
 
-def test_workers_that_die_as_soon_as_the_container_is_there_leave_one_container(berth: Berth, outsider: Caller) -> None:
-    """Between what the engine did and its record; whoever comes next adopts it."""
-    for _ in range(3):
-        victims = berth.pids("worker")
-        pk = outsider.launch()
-        label = f"berth.allocation={outsider.workspace(pk)['allocation']}"
-        eventually(lambda label=label: berth.engine.names(label), "a container")  # type: ignore[misc]
-        for victim in victims:
-            os.kill(victim, signal.SIGKILL)
-        outsider.wait(pk, "running")
-        assert len(berth.engine.names(label)) == 1
-    berth.assert_invariants()
+def test_the_death_of_all_children_costs_nothing(crew: Crew) -> None:
+    crew.take_places()
+    kill([child for name in ("web", "gateway") for child in crew.berth.pids(name)[1:]])
+    crew.assert_arrived()
+
+
+def kill(pids: list[int]) -> None:
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
 
 def test_a_pull_goes_on_although_who_pulls_is_killed(berth: Berth, outsider: Caller) -> None:

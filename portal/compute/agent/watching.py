@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from django.conf import settings
-from django.db.models import Q
+from django.db.models import F, Q
 
 from portal.compute.actions import ring_admission, ring_reconcile
 from portal.compute.agent import threads
@@ -83,7 +83,23 @@ def note_outage(error: str) -> None:
 
 async def events() -> None:
     """Ring for every container something happens to. Hints only: the sweep finds what they miss."""
-    await threads.call(_follow_events)
+    try:
+        await threads.call(_follow_events)
+    finally:
+        await threads.call(note_break)
+
+
+def note_break() -> None:
+    """The engine hung up. One that is back at once was away all the same, and may have ended containers."""
+    try:
+        runtime().check()
+    except EngineUnreachable as error:
+        note_outage(str(error))
+    else:
+        row = Node.objects.filter(runtime=runtime().kind, unreachable_since=None)
+        (row.filter(name=settings.AGENT_NODE) if settings.AGENT_NODE else row).update(
+            outage_from=F("seen_at"), outage_until=clock.now()
+        )
 
 
 def _follow_events() -> None:
