@@ -1,4 +1,4 @@
-"""`manage.py create_user NAME [--full-name …] [--staff] [--team SLUG [--lead]]`: a person, and the team where missing."""
+"""`manage.py create_user NAME [--staff] [--team SLUG [--lead]]`: a person and, where missing, the team."""
 
 import secrets
 from argparse import ArgumentParser

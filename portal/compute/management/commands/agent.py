@@ -3,8 +3,6 @@
 import asyncio
 import logging
 import os
-import logging
-import os
 from typing import Any
 
 from django.core.management.base import BaseCommand
