@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from celery import Celery, Task
+from kombu.exceptions import KombuError
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +35,10 @@ app.conf.update(
         "visibility_timeout": HEAVY_LIMIT + 2 * SHORT_LIMIT,
         "socket_timeout": 5,
         "socket_connect_timeout": 5,
-        "retry_policy": {"timeout": 2.0},
+        "max_retries": 1,
+        "interval_start": 0,
+        "interval_step": 0,
+        "interval_max": 0,
     },
     broker_pool_limit=10,
     task_publish_retry=False,
@@ -64,5 +68,5 @@ def ring(task: "Task[Any, Any]", *args: str) -> None:
     """Ask a worker to look now. A broker that does not answer costs latency only: the tick looks later."""
     try:
         task.apply_async(args=args, retry=False, ignore_result=True)
-    except app.connection_for_write().connection_errors + app.connection_for_write().channel_errors + (OSError,):
-        logger.warning("the broker does not answer; %s waits for the next tick", task.name)
+    except (KombuError, OSError) as error:
+        logger.warning("%s waits for the next tick, the broker does not answer: %s", task.name, error)

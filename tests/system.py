@@ -357,16 +357,20 @@ class Berth:
     def stop(self) -> list[str]:
         """End it and remove all it made; what was left although it should not have been."""
         self.registry.let_go()
-        left = self._ended_workspaces() if self._tokens else []
+        try:
+            left = self._ended_workspaces() if self._tokens else []
+        finally:
+            processes = self._end_processes()
+            shutil.rmtree(self.data)
+        return left + processes + self.engine.clear(self.instance, self.registry.address)
+
+    def _end_processes(self) -> list[str]:
+        """As Ctrl-C does; those that go on although they should not."""
         for process in self._processes:
             process.terminate()
         for process in self._processes:
             process.wait(90)
-        left += [f"process {pid}" for pid in leftovers(self.data)]
-        left += self.engine.clear(self.instance, self.registry.address)
-        left += [str(path) for path in Path(tempfile.gettempdir()).glob(f"berth*{self.instance}*")]
-        shutil.rmtree(self.data)
-        return left
+        return [f"process {pid}" for pid in leftovers(self.data)]
 
     def _ended_workspaces(self) -> list[str]:
         """Delete every workspace and wait for the engine; the containers that stay although they should not."""

@@ -17,8 +17,9 @@ from tests.conftest import People
 pytestmark = pytest.mark.django_db
 
 
-def try_password(client: Client, password: str) -> Any:
-    return client.post("/sign-in/", {"username": "vera", "password": password, "next": "/tokens/"})
+def try_password(client: Client, password: str, address: str = "192.0.2.1") -> Any:
+    fields = {"username": "vera", "password": password, "next": "/tokens/"}
+    return client.post("/sign-in/", fields, headers={"X-Real-IP": address})
 
 
 def test_sign_in_and_out(client: Client, people: People) -> None:
@@ -35,6 +36,7 @@ def test_wrong_passwords_are_limited(client: Client, people: People) -> None:
     assert answers[-1].status_code == 429
     assert "Wait 15 minutes" in answers[-1].content.decode()
     assert try_password(client, "correct-horse-battery").status_code == 429
+    assert try_password(client, "correct-horse-battery", address="192.0.2.2").status_code == 302
 
 
 @pytest.mark.parametrize("elsewhere", ["//evil.example", "https://evil.example/", "/\\evil.example"])

@@ -5,8 +5,9 @@ import secrets
 import shutil
 import subprocess
 import tempfile
+from contextlib import suppress
 from pathlib import Path
-from signal import SIGCONT, SIGTERM, Signals
+from signal import SIGCONT, SIGKILL, SIGTERM, Signals
 
 import pytest
 
@@ -31,12 +32,12 @@ class PrivateEngine(Engine):
 
     def _make_network(self, outer: str) -> None:
         """A pair of ends: `outer` here, `address` in the namespace, which also has it as its way out."""
-        ours, theirs = f"b{self._name[-8:]}", "eth0"
+        self._link, theirs = f"b{self._name[-8:]}", "eth0"
         for command in (
             f"ip netns add {self._name}",
-            f"ip link add {ours} type veth peer name {theirs} netns {self._name}",
-            f"ip address add {outer}/30 dev {ours}",
-            f"ip link set {ours} up",
+            f"ip link add {self._link} type veth peer name {theirs} netns {self._name}",
+            f"ip address add {outer}/30 dev {self._link}",
+            f"ip link set {self._link} up",
         ):
             subprocess.run(command.split(), check=True)
         for command in (
@@ -67,17 +68,38 @@ class PrivateEngine(Engine):
         self._daemon.send_signal(number)
 
     def end(self, number: Signals) -> None:
-        self.signal(number)
+        """After it, neither the engine nor its containerd runs; what it ran may."""
         assert self._daemon is not None
+        self.signal(number)
         self._daemon.wait(60)
+        eventually(lambda: not self._processes("containerd --config"), "the end of containerd")
+
+    def restart(self, *options: str) -> None:
+        self.end(SIGTERM)
+        self.start(*options)
+
+    def _processes(self, words: str = "") -> list[int]:
+        """Those whose command names our folder."""
+        found = []
+        for path in Path("/proc").glob("[0-9]*/cmdline"):
+            with suppress(OSError):
+                command = path.read_text().replace("\0", " ")
+                if str(self.folder) in command and words in command:
+                    found.append(int(path.parent.name))
+        return found
 
     def remove(self) -> None:
         """After it, nothing of it is left."""
         if self._daemon and self._daemon.poll() is None:
             self.signal(SIGCONT)
+            if containers := self.run("ps", "--all", "--quiet").split():
+                self.run("rm", "--force", *containers)
             self.end(SIGTERM)
+        for pid in self._processes():
+            os.kill(pid, SIGKILL)
         mounts = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]
         for mount in reversed([mount for mount in mounts if mount.startswith(f"{self.folder}/")]):
             subprocess.run(["umount", "--lazy", mount], check=True)
+        subprocess.run(["ip", "link", "delete", self._link], check=True)
         subprocess.run(["ip", "netns", "delete", self._name], check=True)
         shutil.rmtree(self.folder)

@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.chaos, pytest.mark.docker]
 def engine() -> Iterator[PrivateEngine]:
     found = PrivateEngine()
     try:
-        found.start("--live-restore")
+        found.start()
         yield found
     finally:
         found.remove()
@@ -61,6 +61,7 @@ def test_a_frozen_engine_is_called_unreachable_and_nothing_is_called_stopped(
 def test_an_engine_that_keeps_containers_alive_may_die_unnoticed(
     berth: Berth, engine: PrivateEngine, scientist: Caller
 ) -> None:
+    engine.restart("--live-restore")
     pk = scientist.running()
     before = scientist.workspace(pk)
     engine.end(signal.SIGKILL)
@@ -71,14 +72,13 @@ def test_an_engine_that_keeps_containers_alive_may_die_unnoticed(
     assert len(berth.engine.names(f"berth.allocation={after['allocation']}")) == 1
     eventually(lambda: scientist.visit(pk).status == 200, "an answer through the gateway")
     berth.assert_invariants()
-    engine.end(signal.SIGTERM)
-    engine.start()
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
 def test_an_engine_that_restarts_ends_workspaces_for_that_reason(
     berth: Berth, engine: PrivateEngine, scientist: Caller, how: signal.Signals
 ) -> None:
+    engine.restart()
     kept, begun = scientist.running(), scientist.launch(BOOT="3")
     scientist.wait(begun, "starting")
     engine.end(how)

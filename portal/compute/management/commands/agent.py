@@ -17,5 +17,3 @@ class Command(BaseCommand):
         asyncio.run(main())
         logging.shutdown()
         os._exit(0)  # threads that wait for the engine have nothing to save, and would delay the end
-        logging.shutdown()
-        os._exit(0)  # an ordinary exit waits for threads, and some wait for an engine that may never speak again
