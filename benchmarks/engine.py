@@ -10,6 +10,9 @@ from docker.errors import NotFound
 
 from benchmarks.polling import until
 
+HOME = "/home/berth"
+"""Where Berth's images keep a person's files."""
+
 
 class Engine:
     """`run` names this run: in the label of what is made here, and as the instance of a Berth that works on it."""

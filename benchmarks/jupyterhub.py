@@ -12,13 +12,12 @@ from typing import Any
 import requests
 
 from benchmarks import peers
-from benchmarks.engine import Engine
+from benchmarks.engine import HOME, Engine
 from benchmarks.polling import answers, until
 from benchmarks.processes import free_ports, running
 from deploy.screen import Stopped, say
 
 USER = "scientist"
-HOME = "/home/berth"
 NAME = "berth-benchmark-{run}-hub"
 # The image of Berth's own workspace plus what JupyterHub needs inside, installed as the image installs the rest.
 DOCKERFILE = """

@@ -12,6 +12,7 @@ from pathlib import Path
 from deploy.screen import Stopped, last_lines
 
 START_SECONDS = 60
+END_SECONDS = 20
 PORTS = range(20000, 28000)
 
 
@@ -62,7 +63,15 @@ def running(
         _wait(process, port, log)
         yield
     finally:
-        process.terminate()
+        _end(process)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(END_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
         process.wait()
 
 

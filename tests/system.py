@@ -127,12 +127,12 @@ class Caller:
         return str(found["stage"] or found["state"])
 
     def wait(self, pk: str, *states: str, seconds: float = DEADLINE) -> dict[str, Any]:
-        """The workspace as soon as its state or stage is one of these."""
+        """The workspace as soon as its state, or its stage while it is starting, is one of these."""
 
         def there() -> dict[str, Any]:
             found = self.workspace(pk)
             seen.append(f"{found['state']}/{found['stage']} {found['reason']}")
-            if not {found["state"], found["stage"]} & set(states):
+            if (found["stage"] or found["state"]) not in states:
                 raise Unready(*dict.fromkeys(seen))
             return found
 

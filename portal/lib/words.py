@@ -6,6 +6,7 @@ from decimal import Decimal
 from portal.lib.money import CENT, Money
 
 SIGNS = {"EUR": "€", "USD": "$", "GBP": "£"}
+LEAST = Decimal("0.0001")
 MINUTE, HOUR, DAY = 60, 3_600, 86_400
 
 
@@ -65,10 +66,11 @@ def exactly(at: datetime) -> str:
 
 
 def money(value: Money) -> str:
-    """€ 2.41; four digits where two would say nothing."""
-    tiny = Decimal(0) < abs(value.amount) < CENT
-    digits = 4 if tiny else 2
-    return f"{SIGNS.get(value.currency, value.currency)} {value.amount:,.{digits}f}"
+    """€ 2.41; four digits where two would say nothing, and "< € 0.0001" where four would not."""
+    sign, size = SIGNS.get(value.currency, value.currency), abs(value.amount)
+    if Decimal(0) < size < LEAST:
+        return f"< {sign} {LEAST}"
+    return f"{sign} {value.amount:,.{4 if Decimal(0) < size < CENT else 2}f}"
 
 
 def plain(number: Decimal) -> str:

@@ -73,6 +73,8 @@ class PrivateEngine(Engine):
         self.signal(number)
         self._daemon.wait(60)
         eventually(lambda: not self._processes("containerd --config"), "the end of containerd")
+        # Where init is slow to bury it, the next engine would take it for alive.
+        (self.folder / "exec-root/containerd/containerd.pid").unlink(missing_ok=True)
 
     def restart(self, *options: str) -> None:
         self.end(SIGTERM)
