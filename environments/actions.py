@@ -56,7 +56,12 @@ def create(
     _check_parameters(workspace)
     workspace.name = _checked_name(owner, name) if name.strip() else _free_name(owner, chosen)
     workspace.save(force_insert=True)
-    record(actor, "workspace.create", workspace.topic, after={"name": workspace.name, "template": template})
+    record(
+        actor,
+        "workspace.create",
+        workspace.topic,
+        after={"name": workspace.name, "template": template, "size": workspace.size_id},
+    )
     publish(f"workspaces-{owner.pk}")
     _begin(workspace, actor)
     return workspace

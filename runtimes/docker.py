@@ -67,9 +67,12 @@ class DockerRuntime(DockerImages):
         super().__init__(Engine(base_url, limit), check_name(instance), ca_bundle)
         self._networks = str(ipaddress.IPv4Network(networks))
         self._reachable = tuple(reachable)
+        self._given: set[str] = set()  # volumes seen to belong to the user: looking costs 50 ms a start
         self._locks = [threading.Lock() for _ in range(64)]
 
     def check(self) -> EngineInfo:
+        # An engine that goes down answers on old connections until it has ended its containers, not on new ones.
+        self._engine.forget_connections()
         info = self._engine.ask(lambda api: api.info(), reading=True)
         return EngineInfo(info["Name"], info["ServerVersion"], float(info["NCPU"]), info["MemTotal"])
 
@@ -215,8 +218,9 @@ class DockerRuntime(DockerImages):
 
     def _start(self, spec: Spec) -> None:
         for mount in spec.mounts:
-            if not mount.read_only:
+            if not mount.read_only and mount.volume not in self._given:
                 self._give_to_user(spec.name, mount.target)
+                self._given.add(mount.volume)
         try:
             self._engine.ask(lambda api: api.start(spec.name))
         except Absent:
@@ -235,6 +239,7 @@ class DockerRuntime(DockerImages):
         try:
             found = self._engine.ask(lambda api: api.inspect_volume(mount.volume), reading=True)
         except Absent:
+            self._given.discard(mount.volume)
             labels = {**mount.labels, "berth.instance": self._instance}
             found = self._engine.ask(lambda api: api.create_volume(mount.volume, driver="local", labels=labels))
         self._must_be_ours(mount.volume, found)

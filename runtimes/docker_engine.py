@@ -77,6 +77,10 @@ class Engine(Bounded):
             self._client = client
         return self._client
 
+    def forget_connections(self) -> None:
+        """The next call makes a new one."""
+        self._client = None
+
     def ask(self, work: Callable[[Any], T], *, reading: bool = False) -> T:
         """What `work` gets from the SDK's client; `reading` when it only asks a question."""
         try:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from portal.compute import endings, lease, owners, probe, specs
-from portal.compute.decide import STOP_GRACE, Do, Seen, Step, Want, decide
+from portal.compute.decide import STOP_GRACE, Do, Seen, Step, Want, decide, ended_because
 from portal.compute.engine import runtime
 from portal.compute.models import Allocation
 from portal.compute.states import Desired, Phase, Reason
@@ -125,7 +125,8 @@ def _prepare(allocation: Allocation, seen: Seen, step: Step) -> bool:
         return move(allocation, Phase.ENDED, actor=ACTOR, reason=Reason.IMAGE_ERROR, message=image.message)
     if image.ready:
         spec = allocation.spec | {"image": image.reference}
-        return move(allocation, Phase.CREATING, actor=ACTOR, message="image is on the node", spec=spec)
+        moved = move(allocation, Phase.CREATING, actor=ACTOR, message="image is on the node", spec=spec)
+        return moved and _create(allocation, seen, step)
     if allocation.phase != Phase.PULLING:
         move(allocation, Phase.PULLING, actor=ACTOR, message=image.message, progress=image.progress)
     elif (allocation.message, allocation.progress) != (image.message, image.progress):
@@ -198,16 +199,26 @@ def _clear_older(allocation: Allocation, seen: Seen, step: Step) -> bool:
     return True
 
 
+def _ended_by_itself(allocation: Allocation, seen: Seen) -> Reason:
+    """An engine that goes down ends its containers while it still answers: ask whether it stays before judging."""
+    runtime().check()
+    if allocation.node is not None:
+        allocation.node.refresh_from_db()
+    return ended_because(Seen(seen.container, outage=_outage(allocation)))
+
+
 def _finish(allocation: Allocation, seen: Seen, step: Step) -> bool:
     container = seen.container
+    by_itself = step.reason in (Reason.FAILED, Reason.COMPLETED)
+    reason = _ended_by_itself(allocation, seen) if by_itself else step.reason
     if container.state == ContainerState.RUNNING:
         runtime().stop(container.name, force=True)
     return move(
         allocation,
         Phase.ENDED,
         actor=ACTOR,
-        reason=step.reason,
-        message=endings.sentence(allocation, step.reason, container),
+        reason=reason,
+        message=endings.sentence(allocation, reason, container),
         ended_at=endings.ended_at(allocation, container),
         exit_code=container.exit_code,
     )

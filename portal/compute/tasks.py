@@ -8,8 +8,12 @@ from portal.compute.actions import ring_reconcile
 
 @short
 def admit() -> None:
-    for allocation_id in admission.admit():
+    """Place what fits; go on with the first one here, which saves it a hop, and ring for the others."""
+    placed = admission.admit()
+    for allocation_id in placed[1:]:
         ring_reconcile(allocation_id)
+    if placed:
+        reconciling.reconcile(placed[0])
 
 
 @short
