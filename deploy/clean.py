@@ -4,6 +4,7 @@ import fcntl
 import os
 import shutil
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 
 from deploy.configuration import data_directory
@@ -11,6 +12,8 @@ from deploy.machine import command_missing
 from deploy.python_environment import ROOT, VENV
 from deploy.screen import say
 from deploy.sockets import run_directory
+from runtimes import isolation
+from runtimes.base import EngineRefused
 
 CACHES = (".mypy_cache", ".ruff_cache", ".pytest_cache", ".hypothesis", ".import_linter_cache")
 ENGINE = {
@@ -41,7 +44,7 @@ def main() -> int:
     if input("Type yes to go on: ").strip() != "yes":
         say("Nothing was removed.")
         return 1
-    _remove(folders, on_engine)
+    _remove(folders, on_engine, _instance(data))
     return 0
 
 
@@ -58,16 +61,24 @@ def _runs(data: Path) -> bool:
 
 def _labelled(kind: str, data: Path) -> list[str]:
     """What carries this instance's label; another instance's is never touched."""
-    name = data / "instance"
-    if not name.exists() or command_missing("docker"):
+    instance = _instance(data)
+    if not instance or command_missing("docker"):
         return []
-    command = ["docker", *ENGINE[kind][0], "--filter", f"label=berth.instance={name.read_text().strip()}"]
+    command = ["docker", *ENGINE[kind][0], "--filter", f"label=berth.instance={instance}"]
     return subprocess.run(command, capture_output=True, text=True, check=False).stdout.split()
 
 
-def _remove(folders: list[Path], on_engine: dict[str, list[str]]) -> None:
+def _instance(data: Path) -> str:
+    name = data / "instance"
+    return name.read_text().strip() if name.exists() else ""
+
+
+def _remove(folders: list[Path], on_engine: dict[str, list[str]], instance: str) -> None:
     for kind, names in on_engine.items():
         subprocess.run(["docker", *ENGINE[kind][1], *names], stdout=subprocess.DEVNULL, check=True)
+    if on_engine:
+        with suppress(EngineRefused):  # only root made rules, and only root can take them back
+            isolation.remove(instance)
     for path in folders:
         shutil.rmtree(path)
 

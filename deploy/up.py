@@ -178,7 +178,7 @@ def announce(configuration: Configuration, first_start: bool) -> None:
     if first_start:
         say("JupyterLab is being built; the catalog shows how far. The first workspace can start when it is done.")
     say(f"Logs: {configuration.data / 'log'}")
-    say("Ctrl-C stops Berth; files and settings stay.")
+    say("Ctrl-C stops Berth. Files and settings stay, and so do workspaces that run: Berth finds them again.")
 
 
 def watch(supervisor: Supervisor) -> None:

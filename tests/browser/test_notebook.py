@@ -28,6 +28,7 @@ def test_a_notebook_is_launched_computed_saved_and_found_again(
     picture(page, "starting")
     opens = page.get_by_role("button", name="Open churn study")
     expect(opens).to_be_visible(timeout=FIRST_BUILD)
+    assert page.evaluate("window.neverReloaded")
     picture(page, "running")
     lab = opened(page, page.context)
     compute(lab)
@@ -46,7 +47,7 @@ def test_a_notebook_is_launched_computed_saved_and_found_again(
 
 
 def opened(page: Page, context: BrowserContext) -> Page:
-    """Press Open without the page having been loaded anew, and follow it into JupyterLab."""
+    """Press Open and follow the new tab into JupyterLab."""
     with context.expect_page() as new:
         page.get_by_role("button", name="Open churn study").click()
     lab = new.value
