@@ -1,8 +1,11 @@
 """Follows the log of every container and writes it into chunks; the end of a stream is not the end of a log."""
 
+import asyncio
 import logging
+import queue
 import threading
 import time
+from datetime import datetime
 
 from django.db import close_old_connections
 from django.db.models import Q
@@ -14,7 +17,7 @@ from portal.compute.logs import ChunkWriter, Superseded
 from portal.compute.models import Allocation
 from portal.compute.specs import container_name, secret_of
 from portal.compute.states import Phase
-from runtimes.base import ContainerState, EngineUnreachable
+from runtimes.base import ContainerState, EngineUnreachable, LogLine
 
 logger = logging.getLogger(__name__)
 
@@ -24,8 +27,6 @@ _following: dict[str, threading.Thread] = {}
 
 async def collect() -> None:
     """Keep one follower thread per container that has or may have a log."""
-    import asyncio
-
     while True:
         for allocation in await threads.call(_with_log):
             name = container_name(allocation)
@@ -66,32 +67,52 @@ def _follow(allocation: Allocation) -> None:
         close_old_connections()
 
 
+Pumped = LogLine | Exception | None
+"""A line, what went wrong, or the end."""
+
+
 def _copy(name: str, writer: ChunkWriter) -> None:
     """A pump thread fills a queue, so that a quiet log is flushed in time as well."""
-    import queue
+    lines: queue.Queue[Pumped] = queue.Queue(maxsize=2000)
+    done = threading.Event()
+    pump = (name, writer.since, lines, done)
+    threading.Thread(target=_pump, args=pump, daemon=True, name=f"pump-{name}").start()
+    try:
+        while (item := _next(lines, writer)) is not None:
+            if isinstance(item, Exception):
+                raise item
+            writer.add(item)
+            writer.flush_if_due()
+        writer.flush()
+    finally:
+        done.set()
 
-    lines: queue.Queue[object] = queue.Queue(maxsize=2000)
 
-    def pump() -> None:
-        try:
-            for line in runtime().logs(name, writer.since, follow=True):
-                lines.put(line)
-        except Exception as error:
-            lines.put(error)
-        lines.put(None)
-
-    threading.Thread(target=pump, daemon=True, name=f"pump-{name}").start()
+def _next(lines: "queue.Queue[Pumped]", writer: ChunkWriter) -> Pumped:
     while True:
         try:
-            item = lines.get(timeout=0.5)
+            return lines.get(timeout=0.5)
         except queue.Empty:
             writer.flush_if_due()
+
+
+def _pump(name: str, since: datetime | None, lines: "queue.Queue[Pumped]", done: threading.Event) -> None:
+    """All lines and how they ended, until nobody reads any more."""
+    try:
+        for line in runtime().logs(name, since, follow=True):
+            if not _offer(lines, line, done):
+                return
+    except Exception as error:
+        _offer(lines, error, done)
+    else:
+        _offer(lines, None, done)
+
+
+def _offer(lines: "queue.Queue[Pumped]", item: Pumped, done: threading.Event) -> bool:
+    while not done.is_set():
+        try:
+            lines.put(item, timeout=1)
+        except queue.Full:
             continue
-        if item is None:
-            writer.flush()
-            return
-        if isinstance(item, Exception):
-            writer.flush()
-            raise item
-        writer.add(item)  # type: ignore[arg-type]
-        writer.flush_if_due()
+        return True
+    return False
