@@ -16,6 +16,7 @@ WHEELS_FOR = (("x86_64",), ((3, 11), (3, 12)))
 """Processors and Python versions for which PostgreSQL and Redis come as wheels; elsewhere as Debian packages."""
 
 # A package that brings a service must not start it: Berth runs its own nginx and says when it starts an engine.
+# What apt cannot have must not keep it from the rest.
 INSTALL = """
 set -e
 policy=/usr/sbin/policy-rc.d
@@ -26,6 +27,11 @@ if [ ! -e $policy ]; then
 fi
 export DEBIAN_FRONTEND=noninteractive
 apt-get -qq update || true
+for package in "$@"; do
+    shift
+    if apt-get -qq install --simulate --no-install-recommends "$package" >/dev/null; then set -- "$@" "$package"; fi
+done
+if [ $# = 0 ]; then exit; fi
 apt-get -qq -o DPkg::Lock::Timeout=120 install --yes --no-install-recommends "$@"
 if [ -d /run/systemd/system ]; then
     for service in nginx postgresql redis-server; do
@@ -93,6 +99,12 @@ def to_run(engine_answers: bool) -> list[Need]:
         Need(venv, "the Python environment", lambda: module_missing("ensurepip")),
         Need("tzdata", "the time zones", time_zones_missing),
         Need("nginx", "the gateway", lambda: command_missing("nginx")),
+        Need(
+            "libnginx-mod-http-lua",
+            "a faster gateway",
+            lambda: not Path("/usr/lib/nginx/modules/ngx_http_lua_module.so").exists(),
+            False,
+        ),
         Need(
             "mmdebstrap",
             "the base image where no registry is reached",

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import pwd
+import re
 import resource
 import shutil
 import subprocess
@@ -16,11 +17,38 @@ from portal.gateway import pages, places
 
 ACCOUNTS = ("www-data", "nginx", "nobody")
 ENOUGH_FILES = 65_536
+LUA_WORKS = 42
+LUA_TRIAL = """
+load_module %{modules}/ndk_http_module.so;
+load_module %{modules}/ngx_http_lua_module.so;
+daemon off;
+events {}
+http { init_by_lua_block { require("ngx.balancer") os.exit(%{works}) } }
+"""
 
 
 def program() -> str | None:
     """Also where an ordinary user's PATH does not look."""
     return shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/sbin")
+
+
+def lua_modules(program: str) -> Path | None:
+    """The folder of nginx's modules, if among them is what keeps connections to workspaces, and works."""
+    told = subprocess.run([program, "-V"], capture_output=True, text=True, check=False).stderr
+    named = re.search(r"--modules-path=(\S+)", told)
+    return Path(named[1]) if named and _lua_works(program, Path(named[1])) else None
+
+
+def _lua_works(program: str, modules: Path) -> bool:
+    """Lua's own libraries are looked for when nginx starts, not by `nginx -t`."""
+    with tempfile.NamedTemporaryFile("w", suffix=".conf") as tried:
+        tried.write(pages.Filled(LUA_TRIAL).substitute(modules=modules, works=LUA_WORKS))
+        tried.flush()
+        command = [program, "-e", "stderr", "-c", tried.name]
+        try:
+            return subprocess.run(command, capture_output=True, timeout=10, check=False).returncode == LUA_WORKS
+        except subprocess.TimeoutExpired:
+            return False
 
 
 def workers_account() -> str:
@@ -51,11 +79,14 @@ def _may_enter(directory: Path, account: str) -> bool:
     return subprocess.run(test, user=entry.pw_uid, group=entry.pw_gid, extra_groups=[], check=False).returncode == 0
 
 
-def render(where: Path, account: str) -> str:
+def render(where: Path, account: str, modules: Path | None) -> str:
+    """Connections to workspaces are kept if there are `modules`."""
     files = min(resource.getrlimit(resource.RLIMIT_NOFILE)[1], ENOUGH_FILES)
     portal, workspace = urlsplit(settings.PORTAL_URL), urlsplit(settings.WORKSPACE_URL)
     template = pages.Filled((Path(__file__).parent / "nginx.conf").read_text())
     return template.substitute(
+        lua="" if modules else "# ",
+        modules=modules,
         user=f"user {account};" if account else "",
         folder=where,
         files=files,

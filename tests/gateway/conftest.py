@@ -14,8 +14,9 @@ from tests.gateway.stack import Stack, running
 
 @pytest.fixture(scope="session", params=["origin", "path"])
 def any_stack(request: pytest.FixtureRequest, django_db_setup: None, tmp_path_factory: Any) -> Iterator[Stack]:
-    """Once with an origin for each workspace, once with a path for each."""
-    with running(request.param, tmp_path_factory.mktemp(request.param)) as started:
+    """Once with an origin for each workspace, and Lua if it is there; once with a path for each, and without."""
+    folder = tmp_path_factory.mktemp(request.param)
+    with running(request.param, folder, with_lua=request.param == "origin") as started:
         yield started
 
 

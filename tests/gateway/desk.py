@@ -1,6 +1,8 @@
 """What stands in for an application in a container: it demands its own secret, and remembers what reached it."""
 
+import contextlib
 import json
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,13 +13,24 @@ from websockets.sync.server import Server, ServerConnection, serve
 
 
 class Desk:
-    """`secret` is what it demands; None lets everybody in."""
+    """`secret` is what it demands; None lets everybody in.
+
+    It may hang up unannounced: "at once" after an answer, or "late", when the next request is already on its way.
+    """
 
     def __init__(self) -> None:
         self.secret: str | None = None
         self.seen: list[dict[str, Any]] = []
         self.received = 0
         self.address = ""
+        self.hangs_up = ""
+        self.wires: list[socket.socket] = []
+
+    def end(self) -> None:
+        """As a container does, it takes its connections with it."""
+        for wire in self.wires:
+            with contextlib.suppress(OSError):
+                wire.shutdown(socket.SHUT_RDWR)
 
     def admits(self, authorization: str | None) -> bool:
         return self.secret is None or authorization == f"token {self.secret}"
@@ -27,7 +40,15 @@ def _handler(desk: Desk) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
+        def setup(self) -> None:
+            super().setup()
+            self.answered = False
+            desk.wires.append(self.connection)
+
         def _serve(self) -> None:
+            if self.answered and desk.hangs_up == "late":
+                self.close_connection = True
+                return
             admitted = desk.admits(self.headers["Authorization"])
             self._read_body()
             request = {
@@ -44,6 +65,8 @@ def _handler(desk: Desk) -> type[BaseHTTPRequestHandler]:
             self.end_headers()
             if self.command != "HEAD":
                 self.wfile.write(body)
+            self.answered = True
+            self.close_connection = self.close_connection or desk.hangs_up == "at once"
 
         def _read_body(self) -> None:
             left = int(self.headers.get("Content-Length") or 0)
@@ -61,13 +84,14 @@ def _handler(desk: Desk) -> type[BaseHTTPRequestHandler]:
 
 
 @contextmanager
-def http_desk() -> Iterator[Desk]:
+def http_desk(port: int = 0) -> Iterator[Desk]:
     desk = Desk()
-    with ThreadingHTTPServer(("127.0.0.1", 0), _handler(desk)) as server:
+    with ThreadingHTTPServer(("127.0.0.1", port), _handler(desk)) as server:
         desk.address = f"127.0.0.1:{server.server_port}"
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield desk
         server.shutdown()
+        desk.end()
 
 
 @contextmanager

@@ -29,6 +29,8 @@ class Stack:
     portal_url: str
     workspace_url: str
     log: Path
+    keeps: bool
+    """Whether its nginx can keep connections to workspaces."""
 
 
 def free_port() -> int:
@@ -99,18 +101,31 @@ def _clear(data: Path) -> None:
     shutil.rmtree(nginx.folder(data, nginx.workers_account()), ignore_errors=True)
 
 
+def nginx_elsewhere(modules: Path) -> Path:
+    """An nginx that says its modules lie there."""
+    script = modules / "bin/nginx"
+    script.parent.mkdir()
+    told = f'[ "$1" != -V ] || exec echo "--modules-path={modules}" >&2'
+    script.write_text(f'#!/bin/sh\n{told}\nexec {nginx.program()} "$@"\n')
+    script.chmod(0o755)
+    return script
+
+
 def manage(*arguments: str) -> list[str]:
     return [sys.executable, "manage.py", *arguments]
 
 
 @contextmanager
-def running(mode: str, folder: Path, *, with_web: bool = True) -> Iterator[Stack]:
+def running(mode: str, folder: Path, *, with_web: bool = True, with_lua: bool = True) -> Iterator[Stack]:
     """nginx, gunicorn and the relay; `with_web=False` leaves nobody to ask who may pass."""
-    assert nginx.program(), "nginx is not installed: run `apt-get install nginx`, then test again."
+    program = nginx.program()
+    assert program, "nginx is not installed: run `apt-get install nginx`, then test again."
     port, web, relay = free_port(), free_port(), free_port()
     urls = addresses(mode, port)
     processes = {"BERTH_WEB_ADDRESS": f"127.0.0.1:{web}", "BERTH_RELAY_ADDRESS": f"127.0.0.1:{relay}"}
     env = environment(folder / "data", **urls, **processes)
+    if not with_lua:
+        env["PATH"] = f"{nginx_elsewhere(folder).parent}:{env['PATH']}"
     log = folder / "log"
     gunicorn = [sys.executable, "-m", "gunicorn", "portal.wsgi", "--bind", f"127.0.0.1:{web}"]
     options = ["--worker-class", "gthread", "--threads", "8", "--no-control-socket", "--log-level", "warning"]
@@ -121,4 +136,5 @@ def running(mode: str, folder: Path, *, with_web: bool = True) -> Iterator[Stack
             started.enter_context(process([*gunicorn, *options], env, log, web))
             started.enter_context(process(manage("relay"), env, log, relay))
         started.enter_context(process(manage("gateway"), env, log, port))
-        yield Stack(port, relay, urls["BERTH_PORTAL_URL"], urls["BERTH_WORKSPACE_URL"], log)
+        keeps = with_lua and nginx.lua_modules(program) is not None
+        yield Stack(port, relay, urls["BERTH_PORTAL_URL"], urls["BERTH_WORKSPACE_URL"], log, keeps)

@@ -1,7 +1,9 @@
 """The configuration that is rendered, the addresses that are refused, and what happens without nginx."""
 
+import io
 import os
 import pwd
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,7 @@ import pytest
 
 from portal.gateway import checks, nginx, places
 from portal.gateway.management.commands.gateway import Command
-from tests.gateway.stack import environment, free_port, manage
+from tests.gateway.stack import environment, free_port, manage, nginx_elsewhere
 
 SHARED = "http://localhost:8000/w/{id}/"
 
@@ -70,10 +72,28 @@ def test_nginx_takes_the_configuration(settings: Any, tmp_path: Path, portal: st
     settings.PORTAL_URL, settings.WORKSPACE_URL, settings.GATEWAY_PORT = portal, pattern, free_port()
     program = nginx.program()
     assert program, "nginx is not installed: run `apt-get install nginx`, then test again."
-    (tmp_path / "nginx.conf").write_text(nginx.render(tmp_path, nginx.workers_account()))
     command = [program, "-t", "-q", "-e", "stderr", "-p", str(tmp_path), "-c", str(tmp_path / "nginx.conf")]
-    tested = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert (tested.returncode, tested.stderr) == (0, "")
+    for modules in {None, nginx.lua_modules(program)}:
+        (tmp_path / "nginx.conf").write_text(nginx.render(tmp_path, nginx.workers_account(), modules))
+        tested = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert (tested.returncode, tested.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("present", [(), ("ndk_http_module.so", "ngx_http_lua_module.so")])
+def test_without_a_lua_module_that_works_nginx_runs_as_it_can(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, settings: Any, present: tuple[str, ...]
+) -> None:
+    for name in present:
+        (tmp_path / name).write_text("nothing that nginx could load")
+    settings.BERTH_DATA, settings.GATEWAY_PORT = tmp_path, free_port()
+    program, folder = nginx_elsewhere(tmp_path), nginx.folder(tmp_path, nginx.workers_account())
+    monkeypatch.setattr(nginx, "program", lambda: str(program))
+    monkeypatch.setattr(os, "execv", lambda program, command: None)
+    told = io.StringIO()
+    Command(stderr=told, no_color=True).handle()
+    assert "libnginx-mod-http-lua" in told.getvalue()
+    assert "\nload_module" not in (folder / "nginx.conf").read_text()
+    shutil.rmtree(folder)
 
 
 @pytest.mark.parametrize(("runtime", "loopback"), [("docker", False), ("local", True), ("fake", True)])

@@ -3,13 +3,17 @@
 import os
 import shutil
 import subprocess
-from pathlib import Path
 from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from portal.gateway import nginx
+
+SLOWER = (
+    "nginx's Lua module is missing or does not work: every request opens a connection to its workspace. "
+    "Installing libnginx-mod-http-lua makes the gateway faster."
+)
 
 
 class Command(BaseCommand):
@@ -22,14 +26,12 @@ class Command(BaseCommand):
         account = nginx.workers_account()
         folder = nginx.folder(settings.BERTH_DATA, account)
         shutil.rmtree(folder / "answers", ignore_errors=True)
-        command = [program, "-e", "stderr", "-p", str(folder), "-c", str(_written(folder, account))]
+        command = [program, "-e", "stderr", "-p", str(folder), "-c", str(folder / "nginx.conf")]
+        modules = nginx.lua_modules(program)
+        (folder / "nginx.conf").write_text(nginx.render(folder, account, modules))
         tested = subprocess.run([*command, "-t", "-q"], capture_output=True, text=True, check=False)
         if tested.returncode:
             raise CommandError(f"nginx refuses its configuration: {tested.stderr.strip()}")
+        if modules is None:
+            self.stderr.write(SLOWER)
         os.execv(program, command)  # noqa: S606 - a shell has no part in it
-
-
-def _written(folder: Path, account: str) -> Path:
-    path = folder / "nginx.conf"
-    path.write_text(nginx.render(folder, account))
-    return path
