@@ -133,6 +133,8 @@ def to_run(engine_answers: bool) -> list[Need]:
 
 def to_test() -> list[Need]:
     return [
+        Need("iproute2", "networks of the tests' own", lambda: command_missing("ip")),
+        Need("iptables", "the packet filter's tests", lambda: command_missing("iptables")),
         Need("acl", "databases in temporary folders", lambda: command_missing("setfacl")),
         Need("chromium", "the browser tests", lambda: command_missing("chromium", "chromium-browser")),
         Need(

@@ -153,7 +153,7 @@ class DockerRuntime(DockerImages):
         try:
             isolation.apply(self._instance, self._networks, allow=self._reachable)
             open_targets = self._prove(image) if image else []
-        except RuntimeFailure as error:
+        except (RuntimeFailure, OSError) as error:  # OSError: this machine has no route to look from
             return (f"Workspaces may reach this machine and private networks: {error}",)
         return tuple(f"Workspaces can reach {target}, which should be closed." for target in open_targets)
 

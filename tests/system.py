@@ -1,7 +1,6 @@
 """A whole Berth, started as `make run` starts it, in a folder, on ports and under an instance name of its own."""
 
 import contextlib
-import http.client
 import json
 import os
 import secrets
@@ -14,156 +13,20 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from email.message import Message
 from pathlib import Path
-from typing import Any, TypeVar
-from urllib.parse import urlencode
+from typing import Any
 
 import pytest
 
 from deploy import configuration
 from deploy.python_environment import ROOT
 from deploy.supervisor import Supervisor, leftovers
+from tests.callers import DEADLINE, Caller, Server, cookies, eventually
 from tests.engine import Engine
 from tests.registry import Registry
 
-T = TypeVar("T")
-
-DEADLINE = 60
-"""Seconds after which a test that still waits has failed; nothing is measured by it."""
 NETWORKS = "10.221.0.0/16"
 USERS = ("scientist", "lead", "outsider")
-
-
-def eventually(found: Callable[[], T | None], what: str, seconds: float = DEADLINE) -> T:
-    """The first true answer; errors of a server that is just coming back are not an answer."""
-    deadline = time.monotonic() + seconds
-    last: object = None
-    while time.monotonic() < deadline:
-        try:
-            if answer := found():
-                return answer
-            last = answer
-        except (OSError, http.client.HTTPException, Unready) as error:
-            last = error
-        time.sleep(0.1)
-    pytest.fail(f"{what} did not happen within {seconds:.0f} seconds; last: {last!r}")
-
-
-class Unready(Exception):
-    """The server said that it cannot answer now."""
-
-
-@dataclass(frozen=True)
-class Reply:
-    status: int
-    headers: Message
-    body: bytes
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.body)
-
-
-@dataclass(frozen=True)
-class Server:
-    """Where a Berth answers; names below `.localhost` all lead there."""
-
-    address: str
-    port: int
-
-    def send(self, method: str, host: str, path: str, body: Any = None, **headers: str) -> Reply:
-        with contextlib.closing(self.connect()) as connection:
-            content = None if body is None else json.dumps(body)
-            kind = {"Content-Type": "application/json"} if content else {}
-            connection.request(method, path, content, {"Host": f"{host}:{self.port}", **kind, **headers})
-            return _reply(connection.getresponse())
-
-    def send_form(self, host: str, path: str, fields: dict[str, str], **headers: str) -> Reply:
-        with contextlib.closing(self.connect()) as connection:
-            kind = {"Content-Type": "application/x-www-form-urlencoded"}
-            connection.request("POST", path, urlencode(fields), {"Host": f"{host}:{self.port}", **kind, **headers})
-            return _reply(connection.getresponse())
-
-    def connect(self) -> http.client.HTTPConnection:
-        return http.client.HTTPConnection(self.address, self.port, timeout=20)
-
-
-@dataclass(frozen=True)
-class Caller:
-    """One person with a token, at the API and at the doors of workspaces."""
-
-    server: Server
-    token: str
-
-    @property
-    def authorization(self) -> dict[str, str]:
-        return {"Authorization": f"Bearer {self.token}"}
-
-    def send(self, method: str, path: str, body: Any = None) -> Reply:
-        return self.server.send(method, "localhost", f"/api/v1{path}", body, **self.authorization)
-
-    def do(self, method: str, path: str, body: Any = None) -> Any:
-        """As `send`, for what must succeed; Unready while the server comes back."""
-        reply = self.send(method, path, body)
-        if reply.status >= 500:
-            raise Unready(reply.status, reply.body[:300])
-        assert reply.status < 300, (method, path, reply.status, reply.body)
-        return reply.json
-
-    def launch(self, template: str = "tiny", size: str = "tiny", **env: str) -> str:
-        """Launch one workspace; what comes as keywords is its environment."""
-        found = self.do("POST", "/workspaces/", {"template": template, "size": size, "env": env})
-        return str(found["id"])
-
-    def workspace(self, pk: str) -> dict[str, Any]:
-        found: dict[str, Any] = self.do("GET", f"/workspaces/{pk}/")
-        return found
-
-    def phase(self, pk: str) -> str:
-        """The state, or the stage while it is starting."""
-        found = self.workspace(pk)
-        return str(found["stage"] or found["state"])
-
-    def wait(self, pk: str, *states: str, seconds: float = DEADLINE) -> dict[str, Any]:
-        """The workspace as soon as its state, or its stage while it is starting, is one of these."""
-
-        def there() -> dict[str, Any]:
-            found = self.workspace(pk)
-            seen.append(f"{found['state']}/{found['stage']} {found['reason']}")
-            if (found["stage"] or found["state"]) not in states:
-                raise Unready(*dict.fromkeys(seen))
-            return found
-
-        seen: list[str] = []
-        return eventually(there, f"{' or '.join(states)} of {pk}", seconds)
-
-    def act(self, pk: str, what: str) -> dict[str, Any]:
-        found: dict[str, Any] = self.do("POST", f"/workspaces/{pk}/{what}/")
-        return found
-
-    def running(self, **env: str) -> str:
-        """Launch one and wait until it runs."""
-        pk = self.launch(**env)
-        self.wait(pk, "running")
-        return pk
-
-    def visit(self, pk: str, path: str = "/api", **headers: str) -> Reply:
-        """Through the gateway, at the workspace's own host."""
-        return self.server.send("GET", f"{pk.lower()}.localhost", path, None, **(self.authorization | headers))
-
-    def log(self, pk: str, query: str = "") -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = self.do("GET", f"/workspaces/{pk}/logs/{query}")["results"]
-        return found
-
-    def mine(self) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = self.do("GET", "/workspaces/?limit=100")["results"]
-        return found
-
-    def delete_all(self) -> None:
-        for found in self.mine():
-            self.do("DELETE", f"/workspaces/{found['id']}/")
 
 
 class Berth:
@@ -292,12 +155,12 @@ class Berth:
     def sign_in(self, user: str) -> str:
         """The cookies of a browser in which this person has signed in."""
         page = self.server.send("GET", "localhost", "/sign-in/")
-        csrf = _cookies(page)
+        csrf = cookies(page)
         token = csrf.partition("=")[2]
         fields = {"username": user, "password": self.accounts[user], "csrfmiddlewaretoken": token}
         done = self.server.send_form("localhost", "/sign-in/", fields, Cookie=csrf, Origin=self.url)
         assert done.status == 302, done
-        return _cookies(done)
+        return cookies(done)
 
     def image(self, name: str) -> dict[str, Any]:
         found = self.api("admin").do("GET", "/images/?limit=100")["results"]
@@ -401,15 +264,6 @@ def free_ports(count: int) -> int:
         if all(_is_free(first + offset) for offset in range(count)):
             return first
     pytest.fail("No free ports on this machine.")
-
-
-def _reply(answer: http.client.HTTPResponse) -> Reply:
-    return Reply(answer.status, answer.headers, answer.read())
-
-
-def _cookies(reply: Reply) -> str:
-    set_by_it = reply.headers.get_all("Set-Cookie") or []
-    return "; ".join(cookie.partition(";")[0] for cookie in set_by_it)
 
 
 def _is_free(port: int) -> bool:

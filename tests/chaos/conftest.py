@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 import pytest
 
 from tests import system
-from tests.system import Berth, Caller, eventually
+from tests.callers import Caller, eventually
+from tests.system import Berth
 
 
 @dataclass

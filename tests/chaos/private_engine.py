@@ -11,8 +11,8 @@ from signal import SIGCONT, SIGKILL, SIGTERM, Signals
 
 import pytest
 
+from tests.callers import eventually
 from tests.engine import Engine
-from tests.system import eventually
 
 
 class PrivateEngine(Engine):

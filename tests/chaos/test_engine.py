@@ -6,8 +6,9 @@ from collections.abc import Iterator
 import pytest
 
 from tests import system
+from tests.callers import Caller, eventually
 from tests.chaos.private_engine import PrivateEngine
-from tests.system import Berth, Caller, eventually
+from tests.system import Berth
 
 pytestmark = [pytest.mark.chaos, pytest.mark.docker]
 

@@ -6,8 +6,9 @@ from contextlib import suppress
 
 import pytest
 
+from tests.callers import Caller, eventually
 from tests.chaos.conftest import Crew
-from tests.system import Berth, Caller, eventually
+from tests.system import Berth
 
 pytestmark = [pytest.mark.chaos, pytest.mark.docker]
 
@@ -19,16 +20,6 @@ def test_the_death_of_one_process_costs_nothing(crew: Crew, name: str) -> None:
     crew.take_places()
     another_runs = crew.berth.kill(name)
     another_runs()
-    crew.assert_arrived()
-
-
-def test_workers_that_die_as_soon_as_the_container_is_there_leave_one_container(crew: Crew) -> None:
-    """Between what the engine did and its record; whoever comes next adopts it."""
-    children = crew.berth.pids("worker")[1:]
-    crew.take_places()
-    label = f"berth.allocation={crew.caller.workspace(crew.newcomer)['allocation']}"
-    eventually(lambda: crew.berth.engine.names(label), "a container")
-    kill(children)
     crew.assert_arrived()
 
 
@@ -44,16 +35,23 @@ def kill(pids: list[int]) -> None:
             os.kill(pid, signal.SIGKILL)
 
 
-def test_a_pull_goes_on_although_who_pulls_is_killed(berth: Berth, outsider: Caller) -> None:
+def test_those_who_pull_and_who_create_die_in_the_middle_of_it(crew: Crew, outsider: Caller) -> None:
+    """Half-way through a pull, and between what the engine created and its record: whoever comes next goes on."""
+    berth = crew.berth
     berth.registry.hold()
     berth.publish("slow", berth.registry.add_image("slow", berth.tiny))
-    pk = outsider.launch("slow")
-    outsider.wait(pk, "pulling")
+    pulled = outsider.launch("slow")
+    outsider.wait(pulled, "pulling")
     eventually(lambda: berth.image("slow")["state"] == "building", "the begin of the pull")
+    children = berth.pids("worker")[1:]
+    crew.take_places()
+    label = f"berth.allocation={crew.caller.workspace(crew.newcomer)['allocation']}"
+    eventually(lambda: berth.engine.names(label), "a container")
+    kill(children)
     berth.kill("images")()
     berth.registry.let_go()
-    outsider.wait(pk, "running", seconds=120)  # a lease of 45 seconds keeps a second one from pulling too early
-    berth.assert_invariants()
+    crew.assert_arrived()
+    outsider.wait(pulled, "running")
 
 
 def test_a_launch_completes_while_no_celery_process_moves(berth: Berth, outsider: Caller) -> None:
@@ -73,16 +71,7 @@ def test_ten_launches_survive_a_redis_that_dies_and_forgets_all(berth: Berth, ou
     berth.assert_invariants()
 
 
-def test_the_database_comes_back_to_launches_that_were_under_way(berth: Berth, outsider: Caller) -> None:
-    launched = [outsider.launch(BOOT="2") for _ in range(4)]
-    for _ in range(2):
-        berth.kill("postgres")()
-    for pk in launched:
-        outsider.wait(pk, "running")
-    berth.assert_invariants()
-
-
-def test_stopping_everything_at_once_and_starting_again_loses_nothing(berth: Berth, outsider: Caller) -> None:
+def test_the_death_of_everything_at_once_loses_nothing(berth: Berth, outsider: Caller) -> None:
     launched = [outsider.launch(BOOT="2") for _ in range(2)]
     back = [berth.kill(name) for name in (*PROCESSES[:-2], "redis", "postgres")]
     for another_runs in back:

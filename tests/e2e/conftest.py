@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests import system
+from tests.callers import Caller
 
 
 @pytest.fixture(scope="package")
@@ -14,7 +15,7 @@ def berth() -> Iterator[system.Berth]:
 
 
 @pytest.fixture
-def scientist(berth: system.Berth) -> Iterator[system.Caller]:
+def scientist(berth: system.Berth) -> Iterator[Caller]:
     """A caller whose workspaces are gone after the test."""
     found = berth.api("scientist")
     yield found
@@ -22,7 +23,7 @@ def scientist(berth: system.Berth) -> Iterator[system.Caller]:
 
 
 @pytest.fixture
-def outsider(berth: system.Berth) -> Iterator[system.Caller]:
+def outsider(berth: system.Berth) -> Iterator[Caller]:
     """Somebody of another team."""
     found = berth.api("outsider")
     yield found

@@ -7,7 +7,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.system import Berth, Caller, eventually
+from tests.callers import Caller, eventually
+from tests.system import Berth
 
 pytestmark = [pytest.mark.e2e, pytest.mark.docker]
 

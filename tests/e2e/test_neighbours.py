@@ -5,7 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.system import Berth, Caller, eventually
+from tests.callers import Caller, eventually
+from tests.system import Berth
 
 pytestmark = [pytest.mark.e2e, pytest.mark.docker]
 
