@@ -34,19 +34,13 @@ def move(
     expected = {"pk": allocation.pk, "phase": came_from, "generation": allocation.generation}
     if fenced:
         expected["fence"] = allocation.fence
-    now = clock.now()
-    changes |= {"phase": to, "phase_at": now, "reason": reason, "message": message, "next_look_at": now}
-    changes.setdefault("progress", None)
-    changes.setdefault("attempts", 0)
-    if to == Phase.ENDED:
-        changes |= {"unknown_since": None, "address": ""}
-        changes["ended_at"] = max(changes.get("ended_at") or now, allocation.started_at or allocation.created_at)
+    changes = _settled(allocation, to, {**changes, "reason": reason, "message": message})
     if not compare_and_swap(Allocation.objects.all(), expected, changes):
         return False
     refresh(allocation, changes)
     written = Transition.objects.create(
         allocation=allocation,
-        at=now,
+        at=changes["phase_at"],
         from_phase=came_from,
         to_phase=to,
         generation=allocation.generation,
@@ -57,3 +51,13 @@ def move(
     owners.tell(allocation, written)
     publish(allocation.topic, "allocations")
     return True
+
+
+def _settled(allocation: Allocation, to: Phase, changes: dict[str, Any]) -> dict[str, Any]:
+    """`changes` with all that every step, and every ending, sets besides."""
+    now = clock.now()
+    settled = {"progress": None, "attempts": 0, "phase": to, "phase_at": now, "next_look_at": now} | changes
+    if to == Phase.ENDED:
+        began = allocation.started_at or allocation.created_at
+        settled |= {"unknown_since": None, "address": "", "ended_at": max(changes.get("ended_at") or now, began)}
+    return settled
