@@ -50,14 +50,18 @@ class Life(RuleBasedStateMachine):
         try:
             self.calm_down()
         finally:
-            self.at(timedelta(0))
+            self.back_to_now()  # left open, it would end whenever the garbage collector comes by
             self.engine.clear_faults()
             transaction.set_rollback(True)
             self.outer.__exit__(None, None, None)
 
-    def at(self, passed: timedelta) -> None:
+    def back_to_now(self) -> None:
         if self.time is not None:
             self.time.__exit__(None, None, None)
+            self.time = None
+
+    def at(self, passed: timedelta) -> None:
+        self.back_to_now()
         self.passed, self.time = passed, clock.shifted(passed)
         self.time.__enter__()
 
