@@ -142,6 +142,11 @@ def to_test() -> list[Need]:
             "the browser tests",
             lambda: not Path("/usr/share/fonts/truetype/dejavu").exists(),
         ),
+        Need(
+            "libatomic1",
+            "the program that drives the browser",
+            lambda: not any(Path("/usr/lib").glob("*/libatomic.so.1")),
+        ),
         Need("docker-compose", "the test of docker-compose.yml", compose_missing),
     ]
 

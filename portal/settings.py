@@ -1,7 +1,9 @@
 """All settings of Berth: the only place that reads the environment; a first run needs none of it set."""
 
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from urllib.parse import urlsplit
 
 import environ
@@ -54,9 +56,12 @@ def _secret_key() -> str:
     if not path.exists():
         from django.core.management.utils import get_random_secret_key
 
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch(mode=0o600)
-        path.write_text(get_random_secret_key())
+        BERTH_DATA.mkdir(parents=True, exist_ok=True)
+        with NamedTemporaryFile("w", dir=BERTH_DATA, prefix="secret-key-") as made:  # readable by its owner only
+            made.write(get_random_secret_key())
+            made.flush()
+            with suppress(FileExistsError):  # another process was first: its key is the one
+                path.hardlink_to(made.name)
     return path.read_text().strip()
 
 
