@@ -6,11 +6,14 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Protocol
 
 import pytest
+
+from runtimes import isolation
+from runtimes.base import EngineRefused
 
 
 def processes_of(data: Path) -> list[int]:
@@ -35,6 +38,10 @@ def data_folder() -> Iterator[Path]:
     directory = Path(tempfile.mkdtemp(prefix="berth-test-"))
     directory.chmod(0o711)
     yield directory
+    instance = directory / "instance"
+    if instance.exists():  # its agent may have set rules for the packet filter
+        with suppress(EngineRefused):
+            isolation.remove(instance.read_text().strip())
     shutil.rmtree(directory)
 
 
