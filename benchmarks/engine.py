@@ -2,13 +2,15 @@
 
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from docker import DockerClient, from_env
 from docker.errors import NotFound
 
 from benchmarks.polling import until
+from runtimes import isolation
+from runtimes.base import EngineRefused
 
 HOME = "/home/berth"
 """Where Berth's images keep a person's files."""
@@ -69,6 +71,8 @@ class Engine:
         finally:
             for label in ("berth.benchmark", "berth.instance"):
                 self._remove_all(f"{label}={self.run}")
+            with suppress(EngineRefused):  # only root's agent set rules for the packet filter
+                isolation.remove(self.run)
 
     def _remove_all(self, label: str) -> None:
         for container in self.containers(label):
