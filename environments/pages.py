@@ -7,7 +7,7 @@ from typing import Any
 from environments import access, addresses, cards, timeline
 from environments.cards import FileRow, Row, WorkspaceCard
 from environments.models import Workspace
-from environments.states import ACTIVE, W, state_of
+from environments.states import W
 from portal.accounts.models import User
 from portal.compute import logs, series
 from portal.compute.admission import availability
@@ -162,10 +162,6 @@ def hold_sentence(user: User, active: list[WorkspaceCard]) -> str:
     rate = costs.current_rate(user.username)
     what = "1 workspace holds" if len(holding) == 1 else f"{len(holding)} workspaces hold"
     return f"{what} compute, {words.money(rate)} per hour."
-
-
-def is_active(workspace: Workspace) -> bool:
-    return state_of(workspace.allocation, workspace.deleted_at is not None) in ACTIVE
 
 
 def sentence_of(problem: Problem) -> str:
