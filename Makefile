@@ -3,10 +3,6 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-# Tests that need nothing but the databases come first, those with real engines, browsers and kills after them.
-REAL := $(wildcard tests/contract tests/deploy tests/e2e tests/browser tests/chaos)
-UNIT := $(filter-out $(REAL) tests/__pycache__,$(patsubst %/,%,$(wildcard tests/*/)) $(wildcard tests/test_*.py))
-
 .PHONY: help run test check check-django bench lock clean python
 
 help: ## list the targets
@@ -18,7 +14,7 @@ run: python ## install what is missing and run Berth on http://localhost:8000 (B
 test: python ## every check and every test, with real databases, engine and browser
 	@$(PYTHON) -m deploy.setup test
 	@$(MAKE) --no-print-directory check
-	@$(BIN)/python -m deploy.services -- python -m pytest $(UNIT) $(REAL) $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses logical $(ARGS)
 
 check: python ## style, types, layers, templates, migrations, settings, API description
 	@$(PYTHON) -m deploy.setup check
@@ -43,11 +39,13 @@ bench: python ## the benchmarks (ARGS=… chooses among them)
 	@$(BIN)/python -m benchmarks $(ARGS)
 
 LOCK := .berth/uv/bin/uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url --no-emit-find-links
-lock: python ## pin requirements.lock (pyproject.toml) and images/*/requirements.txt to today's newest
+lock: python ## pin requirements.lock (pyproject.toml) and the Python libraries of images/ to today's newest
 	@$(PYTHON) -m venv .berth/uv && .berth/uv/bin/pip install --quiet uv
 	$(LOCK) --upgrade --no-header --generate-hashes --all-extras pyproject.toml --output-file requirements.lock
 	$(LOCK) --upgrade --no-annotate --no-header --no-emit-package lark --no-emit-package rfc3987-syntax \
 		images/jupyter-python/requirements.in --output-file images/jupyter-python/requirements.txt
+	$(LOCK) --upgrade --no-annotate --no-header --constraint images/jupyter-python/requirements.txt \
+		images/webapps/libraries.in --output-file images/webapps/libraries.txt
 
 clean: python ## remove what `make` made here, data included; says what and asks
 	@$(PYTHON) -m deploy.clean

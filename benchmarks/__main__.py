@@ -1,13 +1,13 @@
-"""`python -m benchmarks [launch] [door]`: runs them (both, if none is named) and shows how Berth compares."""
+"""`python -m benchmarks [NAME…]`: runs them (all, if none is named) and shows how Berth compares."""
 
 import argparse
 import signal
 from functools import partial
 
-from benchmarks import door, launch, report
+from benchmarks import door, job_list, launch, logs, queue, report, resume
 from deploy.screen import Stopped, explain, say
 
-NAMES = ("launch", "door")
+NAMES = ("launch", "resume", "door", "logs", "job-list", "queue")
 
 
 def main() -> int:
@@ -15,7 +15,11 @@ def main() -> int:
     signal.signal(signal.SIGTERM, _end)
     measures = {
         "launch": partial(launch.measure, arguments.rounds),
+        "resume": partial(resume.measure, arguments.rounds),
         "door": partial(door.measure, arguments.rounds, arguments.seconds),
+        "logs": partial(logs.measure, arguments.rounds),
+        "job-list": partial(job_list.measure, arguments.rounds),
+        "queue": partial(queue.measure, arguments.rounds),
     }
     try:
         for name in arguments.names or NAMES:

@@ -12,6 +12,7 @@ def main(address: str) -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
     django.setup()
     from environments.actions import create
+    from environments.launch import Launch
     from portal.accounts.models import User
     from portal.compute.models import GIB, Allocation, Node
     from portal.compute.states import Phase
@@ -19,7 +20,8 @@ def main(address: str) -> None:
     node = Node.objects.create(
         name="benchmark", runtime="fake", cpu=2, memory=4 * GIB, schedulable_cpu=2, schedulable_memory=4 * GIB
     )
-    workspace = create(User.objects.get(username="scientist"), template="jupyter-python", actor="benchmark")
+    scientist = User.objects.get(username="scientist")
+    workspace = create(scientist, Launch(template="jupyter-python"), actor="benchmark")
     allocation = Allocation.objects.filter(owner_id=workspace.pk)
     allocation.update(phase=Phase.RUNNING, node=node, address=address)
     print(workspace.pk)

@@ -24,7 +24,7 @@ SETTLE_SECONDS = 0.5
 def measure(rounds: int) -> Result:
     peers.programs()
     engine = Engine()
-    with engine.cleared_afterwards(), berth.running(_settings(engine)) as own:
+    with engine.cleared_afterwards(), berth.running(settings(engine)) as own:
         own.wait_for_image(TEMPLATE)
         workspaces = Workspaces(own, engine)
         samples = _measure(workspaces, engine, rounds)
@@ -33,7 +33,7 @@ def measure(rounds: int) -> Result:
     return Result("launch", "Click to a JupyterLab that answers", "seconds", RAW, samples, versions, parts)
 
 
-def _settings(engine: Engine) -> dict[str, str]:
+def settings(engine: Engine) -> dict[str, str]:
     return {"BERTH_RUNTIME": "docker", "BERTH_INSTANCE": engine.run}
 
 
@@ -63,7 +63,7 @@ class Workspaces:
 
     def __init__(self, own: Berth, engine: Engine) -> None:
         self._own, self._engine, self._session = own, engine, requests.Session()
-        self._workspace = ""
+        self._workspace, self._began = "", 0.0
         self.parts: defaultdict[str, list[float]] = defaultdict(list)
 
     def example(self) -> dict[str, Any]:
@@ -74,7 +74,7 @@ class Workspaces:
         return described
 
     def launch(self) -> None:
-        """Comes back when JupyterLab answers through the gateway and Berth says that it runs."""
+        """Comes back when JupyterLab answers through the gateway."""
         began = time.perf_counter()
         self._workspace = self._own.ask("POST", "workspaces/", {"template": TEMPLATE})["id"]
         self._note("click to Berth's answer", began)
@@ -82,10 +82,22 @@ class Workspaces:
         until(lambda: bool(self._containers("running")), "The start of Berth's container")
         self._note("click to a container that runs", began)
         until(self._answers, "JupyterLab's answer through Berth's gateway")
-        self._note("click to JupyterLab's first answer", began)
-        until(self._runs, "Berth saying that it runs")
+        self._began = began
+
+    def suspend(self) -> None:
+        """Comes back when its container is frozen."""
+        self._own.ask("POST", f"workspaces/{self._workspace}/suspend/")
+        until(lambda: bool(self._containers("paused")), "The suspension of Berth's workspace")
+
+    def resume(self) -> None:
+        """Comes back when JupyterLab answers through the gateway again."""
+        self._own.ask("POST", f"workspaces/{self._workspace}/resume/")
+        until(lambda: bool(self._containers("running")), "The resume of Berth's container")
+        until(self._answers, "JupyterLab's answer through Berth's gateway")
 
     def end(self) -> None:
+        until(self._runs, "Berth saying that it runs")
+        self._note("click to Berth saying that it runs", self._began)
         path = f"workspaces/{self._workspace}/"
         for step in self._own.ask("GET", f"{path}timeline/")["results"]:
             if step["seconds"] is not None:

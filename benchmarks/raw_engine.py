@@ -29,8 +29,18 @@ class RawEngine:
         api: Any = self._engine.client.api
         self._container = api.create_container_from_config(self._config)["Id"]
         api.start(self._container)
+        self._wait("The launch")
+
+    def suspend(self) -> None:
+        self._engine.client.api.pause(self._container)
+
+    def resume(self) -> None:
+        self._engine.client.api.unpause(self._container)
+        self._wait("The resume")
+
+    def _wait(self, what: str) -> None:
         url = f"http://{self._engine.address(self._container, self._network)}:{PORT}/api/status"
-        until(lambda: answers(self._session, url, self._headers), "The launch on the bare engine")
+        until(lambda: answers(self._session, url, self._headers), f"{what} on the bare engine")
 
     def end(self) -> None:
         self._engine.remove_container(self._container)

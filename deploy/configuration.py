@@ -10,9 +10,14 @@ from pathlib import Path
 
 from deploy import postgres, redis
 from deploy.python_environment import ROOT, VENV
+from deploy.sockets import run_directory
 
 CERTIFICATES = ("BERTH_CA_BUNDLE", "SSL_CERT_FILE", "PIP_CERT", "REQUESTS_CA_BUNDLE")
 """Where a company's certificate authority is usually named; images are built with it too."""
+
+
+SIMULATED_GPUS = "a100:2"
+"""What a first run has to try out; the pages call them simulated."""
 
 
 @dataclass(frozen=True)
@@ -28,9 +33,10 @@ class Configuration:
     def addresses(self) -> dict[str, tuple[str, int]]:
         """Who listens where, the gateway first."""
         found = {"gateway": ("127.0.0.1", self.port)}
-        for name in ("web", "live", "relay"):
+        for name in ("web", "live", "relay", "files"):
             host, _, port = self.settings[f"BERTH_{name.upper()}_ADDRESS"].rpartition(":")
             found[name] = (host, int(port))
+        found["ssh"] = ("127.0.0.1", int(self.settings["BERTH_SSH_PORT"]))
         return found
 
     @property
@@ -52,19 +58,28 @@ def read(given: Mapping[str, str]) -> Configuration:
     settings = {
         "BERTH_DATA": str(data),
         "BERTH_RUNTIME": "docker",
+        "BERTH_SIMULATED_GPUS": SIMULATED_GPUS,
         "BERTH_PORT": str(port),
         "BERTH_WEB_ADDRESS": f"127.0.0.1:{port + 1}",
         "BERTH_LIVE_ADDRESS": f"127.0.0.1:{port + 2}",
         "BERTH_RELAY_ADDRESS": f"127.0.0.1:{port + 3}",
+        "BERTH_FILES_ADDRESS": f"127.0.0.1:{port + 5}",
+        "BERTH_SSH_PORT": str(port + 4),
+        "BERTH_EXECUTE_SOCKET": str(run_directory(data) / "execute.sock"),
         "BERTH_PORTAL_URL": f"http://localhost:{port}",
         "BERTH_WORKSPACE_URL": f"http://{{id}}.localhost:{port}/",
     }
     settings |= {name: value for name, value in given.items() if value and name.startswith("BERTH_")}
     embedded = _add_services(settings, data, given)
     _add_secrets(settings, data, given)
-    if bundle := next((given[name] for name in CERTIFICATES if given.get(name)), ""):
+    if bundle := ca_bundle(given):
         settings["BERTH_CA_BUNDLE"] = bundle
     return Configuration(data, port, settings, embedded)
+
+
+def ca_bundle(given: Mapping[str, str]) -> str:
+    """The file of certificate authorities that this environment names; empty where it names none."""
+    return next((given[name] for name in CERTIFICATES if given.get(name)), "")
 
 
 def _add_services(settings: dict[str, str], data: Path, given: Mapping[str, str]) -> tuple[str, ...]:

@@ -17,6 +17,10 @@ from deploy.machine import command_missing, root_prefix
 from deploy.screen import Stopped, say
 
 START_SECONDS = 40
+OPTIONS = ("--max-concurrent-downloads=16",)
+"""Docker downloads three layers at once, of all pulls together: three that hang would hold up every other."""
+SYSTEMD = Path("/run/systemd/system")
+DAEMON_FILE = Path("/etc/docker/daemon.json")
 
 
 class Answer(Enum):
@@ -76,14 +80,19 @@ def _start(log_directory: Path) -> None:
         return
     log = log_directory / "dockerd.log"
     with log.open("ab") as output:
-        if Path("/run/systemd/system").exists():
+        if SYSTEMD.exists():
             subprocess.run([*prefix, "systemctl", "start", "docker"], stdout=output, stderr=output, check=False)
         else:
-            command = [*prefix, "env", f"PATH={os.environ['PATH']}:/usr/sbin:/sbin", "dockerd"]
+            command = [*prefix, "env", f"PATH={os.environ['PATH']}:/usr/sbin:/sbin", "dockerd", *_options()]
             started = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
             )
             _wait(started)
+
+
+def _options() -> tuple[str, ...]:
+    """None where Docker has settings of its own: it refuses to start with one that is given twice."""
+    return () if DAEMON_FILE.exists() else OPTIONS
 
 
 def _wait(daemon: subprocess.Popen[bytes]) -> None:

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from deploy.screen import Stopped, say
 
+ROOTS_FOLDERS = ("/usr/local/sbin", "/usr/sbin", "/sbin")
 WHEELS_FOR = (("x86_64",), ((3, 11), (3, 12)))
 """Processors and Python versions for which PostgreSQL and Redis come as wheels; elsewhere as Debian packages."""
 
@@ -53,7 +54,7 @@ class Need:
 
 def command_missing(*names: str) -> bool:
     """Looks where root's commands are, too."""
-    path = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/local/sbin", "/usr/sbin", "/sbin"])
+    path = os.pathsep.join([os.environ.get("PATH", os.defpath), *ROOTS_FOLDERS])
     return not any(shutil.which(name, path=path) for name in names)
 
 
@@ -105,6 +106,7 @@ def to_run(engine_answers: bool) -> list[Need]:
             lambda: not Path("/usr/lib/nginx/modules/ngx_http_lua_module.so").exists(),
             False,
         ),
+        Need("procps", "seeing what runs in workspaces, so that idle ones stop", lambda: command_missing("ps")),
         Need(
             "mmdebstrap",
             "the base image where no registry is reached",
@@ -125,7 +127,7 @@ def to_run(engine_answers: bool) -> list[Need]:
         ]
     if not engine_answers:
         needs += [
-            Need("docker.io", "the container engine", lambda: command_missing("dockerd", "docker"), False),
+            Need("docker.io", "the container engine", lambda: command_missing("dockerd"), False),
             Need("apparmor", "the container engine", apparmor_unmanaged, False),
         ]
     return needs
@@ -147,6 +149,10 @@ def to_test() -> list[Need]:
             "the program that drives the browser",
             lambda: not any(Path("/usr/lib").glob("*/libatomic.so.1")),
         ),
+        Need("git", "the test of clones", lambda: command_missing("git")),
+        Need("openssh-client", "the tests of the SSH door", lambda: command_missing("ssh", "sftp", "scp")),
+        Need("curl", "the tests of the SSH door", lambda: command_missing("curl")),
+        Need("rsync", "the tests of the SSH door", lambda: command_missing("rsync")),
         Need("docker-compose", "the test of docker-compose.yml", compose_missing),
     ]
 

@@ -12,7 +12,7 @@ from deploy.sockets import run_directory
 SERVICES = ("postgres", "redis")
 STOP_SIGNAL = {"postgres": "INT"}
 """PostgreSQL's TERM waits for every client to leave; its INT ends their sessions."""
-STOP_SECONDS = {"postgres": 60, "redis": 20, "worker": 12, "images": 5}
+STOP_SECONDS = {"postgres": 60, "redis": 20, "worker": 12, "images": 5, "pulls": 5}
 """How long a process may take to end by itself. A task that is cut off is safe to run again."""
 
 

@@ -41,7 +41,8 @@ def prepare(data: Path) -> None:
         database_user.let_read(program().parent.parent)
 
 
-def serve(data: Path) -> list[str]:
+def serve(data: Path, *, durable: bool = True) -> list[str]:
+    """The command that becomes the server; not `durable`, it saves nothing, and so ends also where it could not."""
     options = {
         "port": "0",
         "unixsocket": str(socket_path(data)),
@@ -49,7 +50,8 @@ def serve(data: Path) -> list[str]:
         "dir": str(data / "redis"),
     }
     settings = [word for name, value in options.items() for word in (f"--{name}", value)]
-    server = [str(program()), *settings, "--save", "60", "1", "--loglevel", "warning"]
+    save = ("60", "1") if durable else ("",)
+    server = [str(program()), *settings, "--save", *save, "--loglevel", "warning"]
     return database_user.command(server, signal_at_parent_death="TERM")
 
 

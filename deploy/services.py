@@ -20,15 +20,20 @@ START_SECONDS = 60
 
 @contextmanager
 def running(data: Path, *, durable: bool = True) -> Iterator[dict[str, str]]:
-    """Both servers on `data`; yields the settings that reach them. After it, neither runs and the data stays."""
+    """Both servers on `data`; yields the settings that reach them. After it, neither runs and the data stays.
+
+    What is not `durable` is of no use afterwards: then both end at once, and write nothing.
+    """
     data = data.resolve()
     (data / "log").mkdir(parents=True, exist_ok=True)
     postgres.prepare(data)
     redis.prepare(data)
     with ExitStack() as servers:
-        servers.enter_context(_server("redis", redis.serve(data), redis.ready, data, signal.SIGTERM))
+        command = redis.serve(data, durable=durable)
+        servers.enter_context(_server("redis", command, redis.ready, data, signal.SIGTERM))
         command = postgres.serve(data, durable=durable)
-        servers.enter_context(_server("postgres", command, postgres.ready, data, signal.SIGINT))
+        end = signal.SIGINT if durable else signal.SIGQUIT
+        servers.enter_context(_server("postgres", command, postgres.ready, data, end))
         yield {"BERTH_DATA": str(data), "DATABASE_URL": postgres.url(data), "REDIS_URL": redis.url(data)}
 
 

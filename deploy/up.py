@@ -93,7 +93,7 @@ def _port_refused(port: int, error: OSError, first: int) -> str:
     if error.errno == errno.EACCES:
         return f"This account may not listen on port {port}: choose one above 1023, as in `make run BERTH_PORT=8000`."
     return (
-        f"Port {port} is taken by another program. Berth uses four in a row, from {first}: "
+        f"Port {port} is taken by another program. Berth uses six in a row, from {first}: "
         f"choose another first one, as in `make run BERTH_PORT={first + 1000}`."
     )
 
@@ -176,7 +176,7 @@ def announce(configuration: Configuration, first_start: bool) -> None:
             say(f"  {name:<10} {password}")
         say()
     if first_start:
-        say("JupyterLab is being built; the catalog shows how far. The first workspace can start when it is done.")
+        say("Images are being built, JupyterLab's first; the catalog shows how far. Each can be launched once it is.")
     say(f"Logs: {configuration.data / 'log'}")
     say("Ctrl-C stops Berth. Files and settings stay, and so do workspaces that run: Berth finds them again.")
 

@@ -1,24 +1,52 @@
 """The only way to a workspace, a template or an image: strangers get 404, team members without the right 403."""
 
-from enum import IntEnum
+from enum import Flag, auto
 
-from django.db.models import Q, QuerySet
+from django.db.models import Exists, F, OuterRef, Prefetch, Q, QuerySet
 
-from environments.models import Image, Template, Workspace
+from environments import addresses, versions
+from environments.models import Configuration, Dataset, Handover, Image, Share, Template, Workspace
+from environments.states import ShareRight
 from portal.accounts import access
-from portal.accounts.models import Role, User
-from portal.lib import ids
+from portal.accounts.models import Membership, Role, User
+from portal.compute.states import Desired
+from portal.lib import clock, ids
 from portal.lib.errors import Forbidden, Next, NotFound
 
 ALL_TEAMS = "*"
+JOINED = (
+    "owner",
+    "team",
+    "size",
+    "home",
+    "version__template",
+    "version__image",
+    "allocation__node",
+    "allocation__size",
+    "schedule",
+)
 
 
-class Right(IntEnum):
-    """Each includes the ones before it."""
+class Right(Flag):
+    """What somebody may do with a workspace."""
 
-    VIEW = 1
-    MANAGE = 2
-    USE = 3
+    VIEW = auto()
+    """See its page, log and metrics."""
+    ENTER = auto()
+    """Go inside while it runs, and with that read and change its owner's files."""
+    MANAGE = auto()
+    """Stop, restart, rename, resize and delete it; end its shares."""
+    GIVE = auto()
+    """Offer it to somebody else."""
+    OWN = auto()
+    """Start it, share it, change what it runs, delete its files."""
+
+
+NONE = Right(0)
+OWNER = Right.VIEW | Right.ENTER | Right.MANAGE | Right.GIVE | Right.OWN
+STEWARD = Right.VIEW | Right.MANAGE
+ORPHANED = STEWARD | Right.GIVE
+SHARED = {ShareRight.VIEW: Right.VIEW, ShareRight.USE: Right.VIEW | Right.ENTER}
 
 
 def workspaces_of(user: User) -> QuerySet[Workspace]:
@@ -27,31 +55,110 @@ def workspaces_of(user: User) -> QuerySet[Workspace]:
 
 
 def visible_to(user: User) -> QuerySet[Workspace]:
-    """All a person may see, deleted ones too: their own, as lead their teams', as staff everyone's."""
+    """All a person may see: their own and, as lead their teams', as staff everyone's, deleted ones too; shared ones."""
     if user.is_staff:
         return _joined()
-    return _joined().filter(Q(owner=user) | Q(team__in=access.leads(user)))
+    shared = Q(pk__in=shares_in_force(user).values("workspace"))
+    return _joined().filter(Q(owner=user) | Q(team__in=access.leads(user)) | shared)
+
+
+def shares_in_force(to: User | OuterRef) -> QuerySet[Share]:
+    """Shares that count now for a person: of the present run, in time, while giver and receiver share a team.
+
+    Nobody gives on what they have lost: the owner must still be in the workspace's team.
+    """
+    receiver = OuterRef(to) if isinstance(to, OuterRef) else to
+    together = Membership.objects.filter(user=receiver, team__memberships__user=OuterRef("workspace__owner"))
+    owner_belongs = Membership.objects.filter(user=OuterRef("workspace__owner"), team=OuterRef("workspace__team"))
+    return Share.objects.filter(
+        Q(Exists(together), user=to) | Q(Exists(together.filter(team=OuterRef("team")))),
+        Exists(owner_belongs),
+        revoked_at=None,
+        until__gt=clock.now(),
+        allocation=F("workspace__allocation"),
+        allocation__ended_at=None,
+        allocation__desired__in=[Desired.RUN, Desired.SUSPEND],
+        workspace__deleted_at=None,
+        workspace__owner__is_active=True,
+    ).exclude(workspace__owner=to)
+
+
+def shared_with(user: User) -> QuerySet[Share]:
+    """With all that a row on a page needs of the workspace."""
+    return shares_in_force(user).select_related(*(f"workspace__{name}" for name in JOINED))
+
+
+def shares_of(workspace: Workspace) -> QuerySet[Share]:
+    """Those of its present run that are neither over nor taken back."""
+    present = workspace.shares.filter(allocation=workspace.allocation_id, allocation__ended_at=None)
+    return present.filter(revoked_at=None, until__gt=clock.now())
+
+
+def share_rights(right: str) -> Right:
+    """With paths, all workspaces are one origin to a browser, so that nobody may go into another's."""
+    return SHARED[ShareRight.VIEW if addresses.path_mode() else ShareRight(right)]
+
+
+def share_of(workspace: Workspace, share_id: str) -> Share:
+    """Also one that has ended."""
+    known = ids.PATTERN.fullmatch(share_id.upper())
+    share = workspace.shares.filter(pk=share_id.upper()).first() if known else None
+    if share is None:
+        raise NotFound("There is no such share of this workspace.")
+    return share
+
+
+def colleagues_of(user: User) -> QuerySet[User]:
+    """Everybody who shares a team with them."""
+    teams = access.teams_of(user)
+    rows = User.objects.filter(memberships__team__in=teams, is_active=True).exclude(pk=user.pk)
+    return rows.distinct().order_by("name", "username")
+
+
+def heirs_of(workspace: Workspace) -> QuerySet[User]:
+    """Who could take it over: its team, without its owner."""
+    members = User.objects.filter(memberships__team=workspace.team_id, is_active=True)
+    return members.exclude(pk=workspace.owner_id).order_by("name", "username")
+
+
+def offers_to(user: User) -> QuerySet[Handover]:
+    rows = Handover.objects.filter(to=user, answered_at=None, workspace__deleted_at=None)
+    return rows.select_related("offered_by", *(f"workspace__{name}" for name in JOINED))
+
+
+def offer_to(user: User, workspace_id: str) -> Handover:
+    known = ids.PATTERN.fullmatch(workspace_id.upper())
+    offer = offers_to(user).filter(workspace=workspace_id.upper()).first() if known else None
+    if offer is None:
+        raise NotFound(
+            "This workspace is not offered to you, or no longer.", next_step=Next("Your workspaces", "/workspaces/")
+        )
+    return offer
 
 
 def _joined() -> QuerySet[Workspace]:
-    return Workspace.objects.select_related(
-        "owner",
-        "team",
-        "size",
-        "home",
-        "version__template",
-        "version__image",
-        "allocation__node",
-        "allocation__size",
-    )
+    return Workspace.objects.select_related(*JOINED)
 
 
-def right_on(user: User, workspace: Workspace) -> Right | None:
-    """Owner: all. Lead of its team, and staff: see and manage, but not look inside."""
+def rights_on(user: User, workspace: Workspace) -> Right:
+    """Owner: all. Lead of its team, and staff: see and manage, not look inside. Others: what is shared with them."""
     if workspace.owner_id == user.pk:
-        return Right.USE
-    role = access.roles(user).get(workspace.team_id)
-    return Right.MANAGE if role == Role.LEAD or user.is_staff else None
+        return OWNER
+    held = _steward(workspace) if _leads(user, workspace) else NONE
+    for right in shares_in_force(user).filter(workspace=workspace).values_list("right", flat=True):
+        held |= share_rights(right)
+    return held
+
+
+def _leads(user: User, workspace: Workspace) -> bool:
+    return user.is_staff or access.roles(user).get(workspace.team_id) == Role.LEAD
+
+
+def _steward(workspace: Workspace) -> Right:
+    """Where the owner has left, somebody must be able to hand it on."""
+    owner = workspace.owner
+    stays = owner.is_active and Membership.objects.filter(user=owner, team=workspace.team_id).exists()
+    return STEWARD if stays else ORPHANED
 
 
 def workspace_for(user: User, workspace_id: str, right: Right) -> Workspace:
@@ -60,10 +167,10 @@ def workspace_for(user: User, workspace_id: str, right: Right) -> Workspace:
     workspace = _joined().filter(pk=workspace_id.upper()).first() if known else None
     if workspace is None:
         raise _unknown()
-    held = right_on(user, workspace)
-    if held is not None and held >= right:
+    held = rights_on(user, workspace)
+    if right in held:
         return workspace
-    if held is None and workspace.team_id not in access.roles(user):
+    if not held and workspace.team_id not in access.roles(user):
         raise _unknown()
     raise Forbidden(
         f"{workspace.name} belongs to {workspace.owner.get_full_name()}.",
@@ -81,15 +188,17 @@ def templates_for(user: User) -> QuerySet[Template]:
     """What the user's teams may launch."""
     slugs = [ALL_TEAMS, *access.teams_of(user).values_list("slug", flat=True)]
     return (
-        Template.objects.filter(Q(teams__overlap=slugs), retired=False, versions__isnull=False)
+        Template.objects.filter(Q(teams__overlap=slugs), retired=False, versions__retired=False)
         .select_related("default_size")
-        .prefetch_related("sizes", "versions__image")
+        .prefetch_related("sizes", Prefetch("versions", queryset=versions.offered()))
         .distinct()
     )
 
 
-def template_for(user: User, slug: str) -> Template:
-    template = templates_for(user).filter(slug=slug).first()
+def template_for(user: User, slug: str, *kinds: str) -> Template:
+    """One of any kind, or of the kinds named."""
+    rows = templates_for(user).filter(slug=slug)
+    template = (rows.filter(kind__in=kinds) if kinds else rows).first()
     if template is None:
         raise NotFound(
             f"There is no template “{slug[:60]}” for your teams.",
@@ -98,8 +207,42 @@ def template_for(user: User, slug: str) -> Template:
     return template
 
 
+def any_template(slug: str) -> Template:
+    """For administrators: retired ones too."""
+    template = Template.objects.prefetch_related("sizes", "versions__image").filter(pk=slug).first()
+    if template is None:
+        raise NotFound("There is no such template.", next_step=Next("See the catalog", "/catalog/"))
+    return template
+
+
+def datasets_for(user: User) -> QuerySet[Dataset]:
+    """What the user's teams may read; whoever keeps one may read it too."""
+    slugs = [ALL_TEAMS, *access.teams_of(user).values_list("slug", flat=True)]
+    led = list(access.leads(user).values_list("slug", flat=True))
+    rows = Dataset.objects.filter(retired=False)
+    return rows if user.is_staff else rows.filter(Q(teams__overlap=slugs) | Q(kept_by__in=led))
+
+
 def image_named(name: str) -> Image:
-    image = Image.objects.prefetch_related("versions__template").filter(pk=name).first()
+    image = Image.objects.prefetch_related("versions__template", "built_upon").filter(pk=name).first()
     if image is None:
         raise NotFound("There is no such image.", next_step=Next("See all images", "/images/"))
     return image
+
+
+def configurations_of(user: User) -> QuerySet[Configuration]:
+    """A person's own, those used last first; of templates that their teams may still launch."""
+    return Configuration.objects.filter(owner=user, template__in=templates_for(user)).select_related("template")
+
+
+def configuration_for(user: User, configuration_id: str) -> Configuration:
+    """Nobody but its owner knows of it."""
+    known = ids.PATTERN.fullmatch(configuration_id.upper())
+    mine = Configuration.objects.filter(owner=user).select_related("template")
+    found = mine.filter(pk=configuration_id.upper()).first() if known else None
+    if found is None:
+        raise NotFound(
+            "There is no such configuration, or it is not yours.",
+            next_step=Next("New workspace", "/workspaces/new/"),
+        )
+    return found

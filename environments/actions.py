@@ -1,168 +1,50 @@
-"""Writes to workspaces: create, start, stop, restart, rename, resize, delete."""
+"""Writes to workspaces: create, start, suspend, resume, stop, keep running, restart, rename, resize, delete."""
 
-import json
-import re
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
-import jsonschema
-from django.conf import settings
 from django.db import transaction
 
-from environments import access, addresses
-from environments.models import Template, TemplateVersion, Volume, Workspace
-from environments.states import W, state_of
-from portal.accounts.access import team_for
+from environments import checks, volumes
+from environments.idle import rule_of
+from environments.launch import Launch
+from environments.models import Volume, Workspace
+from environments.mounts import mounts_of
+from environments.spec import spec_of
+from environments.states import ACTIVE, UP, W, state_of
 from portal.accounts.models import User
 from portal.audit.actions import record
 from portal.compute import actions as compute
-from portal.compute.models import Size
+from portal.compute.states import Desired, Rank, Reason
 from portal.lib import clock
-from portal.lib.errors import Conflict, Invalid, Next
+from portal.lib.errors import Conflict, Next
 from portal.live.redis import publish
-
-NAME_LENGTH = 60
-VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
-PARAMETER = re.compile(r"\{parameters\.([A-Za-z0-9_]+)\}")
-RESERVED_VARIABLES = ("JUPYTER", "BERTH", "LD_", "PATH", "HOME")
 
 
 @transaction.atomic
-def create(
-    owner: User,
-    *,
-    template: str,
-    size: str | None = None,
-    version: str | None = None,
-    team: str | None = None,
-    name: str = "",
-    parameters: dict[str, Any] | None = None,
-    environment: dict[str, str] | None = None,
-    actor: str,
-) -> Workspace:
-    """Create a workspace and start it. `size`, `version` and `team` default to the template's and the owner's.
-
-    Raises Invalid naming the field (`template`, `version`, `size`, `team`, `name`, `parameters`, `env`).
-    """
-    chosen = _template(owner, template)
-    workspace = Workspace(
-        owner=owner,
-        team=team_for(owner, team),
-        version=_version(chosen, version),
-        size=_size(chosen, size),
-        home=_home_of(owner),
-        parameters=parameters or {},
-        environment=_checked_environment(environment or {}),
-    )
-    _check_parameters(workspace)
-    workspace.name = _checked_name(owner, name) if name.strip() else _free_name(owner, chosen)
+def create(owner: User, launch: Launch, *, actor: str) -> Workspace:
+    """Create the workspace asked for and start it. Raises Invalid naming the field of `launch`."""
+    columns = checks.columns(owner, launch)
+    secrets = checks.secrets(owner, columns["team"], launch.secrets)
+    template = columns["version"].template
+    checks.hold_names(owner)
+    name = checks.name(owner, launch.name) if launch.name.strip() else checks.free_name(owner, template)
+    datasets, places = checks.volumes(owner, launch.volumes)
+    workspace = Workspace(name=name, owner=owner, home=volumes.home_of(owner), places=places, **columns)
     workspace.save(force_insert=True)
+    workspace.datasets.set(datasets)
+    workspace.secrets.set(secrets)
     record(
         actor,
         "workspace.create",
         workspace.topic,
-        after={"name": workspace.name, "template": template, "size": workspace.size_id},
+        after={"name": workspace.name, "template": template.slug, "size": workspace.size_id}
+        | {"secrets": [secret.name for secret in secrets]},
     )
     publish(f"workspaces-{owner.pk}")
     _begin(workspace, actor)
     return workspace
-
-
-def _template(owner: User, slug: str) -> Template:
-    template = access.templates_for(owner).filter(slug=slug[:60], kind="workspace").first()
-    if template is None:
-        raise Invalid.field(
-            "template",
-            f"There is no template “{slug[:60]}” for your teams.",
-            next_step=Next("See the catalog", "/workspaces/new/"),
-        )
-    return template
-
-
-def _version(template: Template, version: str | None) -> TemplateVersion:
-    found = template.versions.filter(version=version).first() if version else template.versions.first()
-    if found is None:
-        known = ", ".join(template.versions.values_list("version", flat=True))
-        raise Invalid.field("version", f"{template.name} has no version “{str(version)[:40]}”. It has: {known}.")
-    return found
-
-
-def _size(template: Template, slug: str | None) -> Size:
-    if slug is None:
-        return template.default_size
-    size = template.sizes.filter(slug=slug[:40], retired=False).first()
-    if size is None:
-        allowed = ", ".join(template.sizes.filter(retired=False).values_list("slug", flat=True))
-        raise Invalid.field("size", f"{template.name} cannot run as “{slug[:40]}”. Choose one of: {allowed}.")
-    return size
-
-
-def _home_of(owner: User) -> Volume:
-    User.objects.select_for_update().get(pk=owner.pk)
-    home = Volume.objects.filter(owner=owner, delete_requested_at=None).first()
-    if home is None:
-        home = Volume(owner=owner)
-        home.engine_name = f"berth-{settings.INSTANCE}-home-{home.pk}".lower()
-        home.save(force_insert=True)
-    return home
-
-
-def _checked_name(owner: User, name: str, but: str = "") -> str:
-    name = " ".join(name.split(" ")).strip()
-    if not 1 <= len(name) <= NAME_LENGTH or not name.isprintable():
-        raise Invalid.field("name", f"Use 1 to {NAME_LENGTH} printable characters, such as “churn study”.")
-    if Workspace.objects.filter(owner=owner, name=name, deleted_at=None).exclude(pk=but).exists():
-        raise Invalid.field("name", f"You already have a workspace called “{name}”. Choose another name.")
-    return name
-
-
-def _free_name(owner: User, template: Template) -> str:
-    taken = set(Workspace.objects.filter(owner=owner, deleted_at=None).values_list("name", flat=True))
-    base = template.name.lower()[: NAME_LENGTH - 6]
-    return next(name for n in range(1, len(taken) + 2) if (name := f"{base}-{n}") not in taken)
-
-
-def _check_parameters(workspace: Workspace) -> None:
-    schema = workspace.version.parameters or {"type": "object", "additionalProperties": False}
-    for error in jsonschema.Draft202012Validator(schema).iter_errors(workspace.parameters):
-        where = ".".join(["parameters", *(str(part) for part in error.path)])
-        raise Invalid.field(where, f"{error.message[:200]}.")
-    if "{secret}" in json.dumps(workspace.parameters):
-        raise Invalid.field("parameters", "Text such as {secret} cannot be used here.")
-
-
-def _checked_environment(environment: dict[str, str]) -> dict[str, str]:
-    for name, value in environment.items():
-        if not VARIABLE.fullmatch(name) or name.upper().startswith(RESERVED_VARIABLES):
-            raise Invalid.field("env", f"“{name[:60]}” cannot be used as a variable name here.")
-        if len(value) > 4096 or "\0" in value or "{secret}" in value:
-            raise Invalid.field("env", f"The value of {name} must be text of at most 4,096 characters.")
-    if len(environment) > 100:
-        raise Invalid.field("env", "At most 100 variables.")
-    return environment
-
-
-def _filled(text: str, workspace: Workspace) -> str:
-    """`{parameters.x}` replaced by what was chosen, else by the schema's default, else by nothing."""
-    known = workspace.version.parameters.get("properties", {})
-    values = {name: schema.get("default", "") for name, schema in known.items()} | workspace.parameters
-    return PARAMETER.sub(lambda found: str(values.get(found[1], "")), text)
-
-
-def _spec(workspace: Workspace) -> dict[str, Any]:
-    """What compute keeps and renders; the image's digest is filled in when it is known to be on the node."""
-    version, prefix = workspace.version, addresses.prefix(workspace.pk)
-    from_template = {name: _filled(value, workspace) for name, value in version.environment.items()}
-    return {
-        "template": version.template_id,
-        "version": version.version,
-        "image": version.image.digest,
-        "command": [_filled(part, workspace) for part in version.command],
-        "environment": workspace.environment | from_template,
-        "port": version.port,
-        "health_path": version.health_path.replace("{prefix}", prefix),
-        "prefix": prefix,
-        "mounts": [{"volume": workspace.home.engine_name, "target": "/home/berth", "read_only": False}],
-    }
 
 
 def _begin(workspace: Workspace, actor: str) -> None:
@@ -172,18 +54,20 @@ def _begin(workspace: Workspace, actor: str) -> None:
         user=workspace.owner,
         team=workspace.team,
         size=workspace.size,
-        spec=_spec(workspace),
+        spec=spec_of(workspace),
         actor=actor,
+        rank=Rank.INTERACTIVE,
     )
-    workspace.save(update_fields=["allocation"])
+    workspace.idle_since = workspace.stops_at = workspace.warned_at = workspace.keep_until = None
+    workspace.save(update_fields=["allocation", "idle_since", "stops_at", "warned_at", "keep_until"])
 
 
-def _locked(workspace: Workspace) -> Workspace:
+def locked(workspace: Workspace) -> Workspace:
     """The row as it is now, held until the transaction ends; deleted ones can no longer be acted on."""
-    locked = Workspace.objects.select_for_update(of=("self",)).select_related(
+    rows = Workspace.objects.select_for_update(of=("self",)).select_related(
         "owner", "team", "size", "home", "version__image", "version__template", "allocation__node"
     )
-    row = locked.get(pk=workspace.pk)
+    row = rows.get(pk=workspace.pk)
     if row.deleted_at is not None:
         raise Conflict(f"{row.name} was deleted.", code="deleted", next_step=Next("New workspace", "/workspaces/new/"))
     return row
@@ -191,11 +75,16 @@ def _locked(workspace: Workspace) -> Workspace:
 
 @transaction.atomic
 def start(workspace: Workspace, *, actor: str) -> Workspace:
-    """Start it again with its files. Starting what starts or runs is no error; while it stops: Conflict."""
-    row = _locked(workspace)
+    """Start it again with its files; what is suspended resumes. Starting what starts or runs is no error.
+
+    Raises Conflict while it stops.
+    """
+    row = locked(workspace)
     state = state_of(row.allocation, deleted=False)
     if state == W.STOPPING:
         raise Conflict(f"{row.name} is still stopping. Start it again in a few seconds.", code="stopping")
+    if state == W.SUSPENDED:
+        return resume(row, actor=actor)
     if state in (W.STOPPED, W.FAILED):
         _begin(row, actor)
         record(actor, "workspace.start", row.topic)
@@ -203,31 +92,111 @@ def start(workspace: Workspace, *, actor: str) -> Workspace:
 
 
 @transaction.atomic
-def stop(workspace: Workspace, *, actor: str) -> Workspace:
-    """Stop or cancel it; files stay. Stopping what is stopped is no error."""
-    row = _locked(workspace)
+def suspend(workspace: Workspace, *, actor: str) -> Workspace:
+    """Freeze it where it is, with all that runs in it; its place stays reserved. Suspending it twice is no error.
+
+    Raises Conflict when it does not run, or where it runs nothing can be frozen.
+    """
+    row = locked(workspace)
+    state = state_of(row.allocation, deleted=False)
+    if row.allocation is None or row.allocation.node is None or state not in UP:
+        raise Conflict(f"{row.name} does not run.", code="not_running")
+    if not row.allocation.node.freezes:
+        raise Conflict(
+            f"On {row.allocation.node} nothing can be suspended. Stop {row.name} instead.", code="cannot_suspend"
+        )
+    if state == W.RUNNING:
+        compute.suspend(row.allocation, actor=actor)
+        record(actor, "workspace.suspend", row.topic)
+    return row
+
+
+@transaction.atomic
+def resume(workspace: Workspace, *, actor: str) -> Workspace:
+    """Let it go on where it was, which counts as use. Resuming what starts or runs is no error.
+
+    Raises Conflict when there is nothing to resume.
+    """
+    row = locked(workspace)
+    if row.allocation is None or state_of(row.allocation, deleted=False) not in ACTIVE - {W.STOPPING}:
+        raise Conflict(f"{row.name} is not suspended. Start it instead.", code="not_running")
+    if row.allocation.desired == Desired.SUSPEND:
+        row.last_activity_at = clock.now()
+        row.save(update_fields=["last_activity_at"])
+        compute.resume(row.allocation, actor=actor)
+        record(actor, "workspace.resume", row.topic)
+    return row
+
+
+@transaction.atomic
+def stop(workspace: Workspace, *, actor: str, reason: Reason = Reason.STOPPED, message: str = "") -> Workspace:
+    """Stop or cancel it; files stay. `message` is why, where `reason` does not say it. Stopping what is stopped is
+    no error.
+    """
+    row = locked(workspace)
     if row.allocation is not None and row.allocation.open:
-        compute.end(row.allocation, actor=actor)
-        record(actor, "workspace.stop", row.topic)
+        compute.end(row.allocation, actor=actor, reason=reason, message=message)
+        record(actor, "workspace.stop", row.topic, after={"reason": reason})
+    return row
+
+
+@transaction.atomic
+def extend(workspace: Workspace, until: datetime | None = None, *, actor: str) -> Workspace:
+    """Keep it running until then, idle or not; for as long as the idle rule waits anew, if not given.
+
+    Raises Invalid for `until` beyond what its template allows, Conflict when it does not run.
+    Where it never stops by itself, there is nothing to do.
+    """
+    row = locked(workspace)
+    rule, now = rule_of(row), clock.now()
+    if state_of(row.allocation, deleted=False) not in ACTIVE - {W.STOPPING}:
+        raise Conflict(f"{row.name} does not run.", code="not_running")
+    if rule.after is None and until is None:
+        return row
+    before = row.keep_until
+    row.keep_until = (
+        checks.keep_until(rule, until, now) if until else max(now + (rule.after or rule.most), before or now)
+    )
+    row.stops_at = max(row.stops_at, row.keep_until) if row.stops_at else None
+    row.warned_at = None
+    row.save(update_fields=["keep_until", "stops_at", "warned_at"])
+    record(actor, "workspace.extend", row.topic, before={"until": before}, after={"until": row.keep_until})
+    publish(row.topic, f"workspaces-{row.owner_id}")
+    return row
+
+
+@transaction.atomic
+def set_auto_stop(workspace: Workspace, minutes: int | None, *, actor: str) -> Workspace:
+    """Stop it after so many idle minutes; None is what its template says. Raises Invalid naming the field."""
+    row = locked(workspace)
+    before = row.auto_stop_minutes
+    row.auto_stop_minutes = checks.auto_stop(row.version.template, minutes)
+    row.stops_at = row.warned_at = None  # until it is judged anew, which the next look at it does
+    row.save(update_fields=["auto_stop_minutes", "stops_at", "warned_at"])
+    after = {"minutes": row.auto_stop_minutes}
+    record(actor, "workspace.auto_stop", row.topic, before={"minutes": before}, after=after)
+    publish(row.topic)
     return row
 
 
 @transaction.atomic
 def restart(workspace: Workspace, *, actor: str) -> Workspace:
     """A fresh container with the same files; starts it when it is stopped. While it stops: Conflict."""
-    row = _locked(workspace)
+    row = locked(workspace)
     state = state_of(row.allocation, deleted=False)
     if row.allocation is None or state in (W.STOPPED, W.FAILED, W.STOPPING):
         return start(row, actor=actor)
-    compute.restart(row.allocation, actor=actor)
+    spec = row.allocation.spec | {"mounts": mounts_of(row)}
+    compute.restart(row.allocation, spec=spec, actor=actor)
     record(actor, "workspace.restart", row.topic)
     return row
 
 
 @transaction.atomic
 def rename(workspace: Workspace, name: str, *, actor: str) -> Workspace:
-    row = _locked(workspace)
-    before, row.name = row.name, _checked_name(row.owner, name, but=row.pk)
+    row = locked(workspace)
+    checks.hold_names(row.owner)
+    before, row.name = row.name, checks.name(row.owner, name, but=row.pk)
     row.save(update_fields=["name"])
     record(actor, "workspace.rename", row.topic, before={"name": before}, after={"name": row.name})
     publish(row.topic, f"workspaces-{row.owner_id}")
@@ -237,12 +206,46 @@ def rename(workspace: Workspace, name: str, *, actor: str) -> Workspace:
 @transaction.atomic
 def resize(workspace: Workspace, size: str, *, actor: str) -> Workspace:
     """Another size from the next start on. Raises Conflict unless it is stopped."""
-    row = _locked(workspace)
+    row = locked(workspace)
     if row.allocation is not None and row.allocation.open:
         raise Conflict(f"Stop {row.name} first, then change its size.", code="not_stopped")
-    before, row.size = row.size, _size(row.version.template, size)
+    before, row.size = row.size, checks.size(row.version.template, size)
     row.save(update_fields=["size"])
     record(actor, "workspace.resize", row.topic, before={"size": before.slug}, after={"size": row.size_id})
+    publish(row.topic)
+    return row
+
+
+@transaction.atomic
+def update_version(
+    workspace: Workspace, version: str, parameters: Mapping[str, Any] | None = None, *, actor: str
+) -> Workspace:
+    """Another version of its template from the next start on, with its parameters or the ones given.
+
+    Raises Conflict unless it is stopped, and Invalid naming `version`, or each parameter the version refuses.
+    """
+    row = locked(workspace)
+    if row.allocation is not None and row.allocation.open:
+        raise Conflict(f"Stop {row.name} first, then change its version.", code="not_stopped")
+    found = checks.version_for(row, version)
+    before, row.parameters = row.version, checks.parameters(found, row.parameters if parameters is None else parameters)
+    row.version = found
+    row.save(update_fields=["version", "parameters"])
+    changed = {"before": {"version": before.version}, "after": {"version": found.version}}
+    record(actor, "workspace.update_version", row.topic, **changed)
+    publish(row.topic)
+    return row
+
+
+@transaction.atomic
+def choose_secrets(workspace: Workspace, names: Sequence[str], *, actor: str) -> Workspace:
+    """These secrets, and no others, from its next start on. Raises Invalid naming the field."""
+    row = locked(workspace)
+    before = sorted(row.secrets.values_list("name", flat=True))
+    chosen = checks.secrets(row.owner, row.team, names)
+    row.secrets.set(chosen)
+    after = sorted(secret.name for secret in chosen)
+    record(actor, "workspace.choose_secrets", row.topic, before={"secrets": before}, after={"secrets": after})
     publish(row.topic)
     return row
 
@@ -255,7 +258,7 @@ def delete(workspace: Workspace, *, delete_files: bool, actor: str) -> Workspace
     """
     if workspace.deleted_at is not None:
         return workspace
-    row = _locked(workspace)
+    row = locked(workspace)
     if delete_files:
         _delete_home(row)
     if row.allocation is not None and row.allocation.open:

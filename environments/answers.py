@@ -11,10 +11,14 @@ from django.db.models import OuterRef, QuerySet, Subquery
 from rest_framework import serializers
 
 from environments import addresses
+from environments.chosen import Chosen, chosen_by_workspace
+from environments.idle import rule_of
 from environments.models import Workspace
-from environments.states import W, WorkspaceState, state_of
+from environments.states import UP, Counted, W, WorkspaceState, state_of
+from environments.versions import update_for, with_newer
 from portal.compute import queue
 from portal.compute.models import Allocation, Transition
+from portal.compute.queue import Place
 from portal.compute.states import COMING_UP, Phase, Reason
 from portal.lib.errors import Next
 from portal.lib.money import Money
@@ -39,11 +43,15 @@ class Cost:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """`eta_seconds` is None: how long the others will run is not known."""
+class Use:
+    what: str
+    at: datetime
 
-    position: int
-    eta_seconds: int | None = None
+
+@dataclass(frozen=True, slots=True)
+class Repository:
+    url: str
+    ref: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +60,7 @@ class WorkspaceAnswer:
     name: str
     template: str
     version: str
+    newer_version: str | None
     ide: str | None
     size: str
     team: str
@@ -67,28 +76,40 @@ class WorkspaceAnswer:
     started_at: datetime | None
     last_activity_at: datetime | None
     stops_at: datetime | None
+    git: Repository | None
+    parameters: list[str]
+    env: list[str]
+    volumes: list[str]
+    secrets: list[str]
+    auto_stop_minutes: float | None
+    keep_until: datetime | None
+    counted: Use | None
 
 
 def answers(workspaces: Sequence[Workspace]) -> list[WorkspaceAnswer]:
     rates = costs.per_hour({workspace.size for workspace in workspaces})
     spent = costs.so_far(workspace.pk for workspace in workspaces)
-    line = queue.positions({a.pk for w in workspaces if (a := w.allocation) and a.phase == Phase.PENDING})
+    with_newer(workspaces)
+    line = queue.explain(workspace.allocation for workspace in workspaces if workspace.allocation)
+    chosen = chosen_by_workspace(workspaces)
     nothing = Money(Decimal(0), settings.CURRENCY)
     return [
-        _answer(workspace, Cost(rates[workspace.size_id], spent.get(workspace.pk, nothing)), line)
+        _answer(workspace, Cost(rates[workspace.size_id], spent.get(workspace.pk, nothing)), line, chosen[workspace.pk])
         for workspace in workspaces
     ]
 
 
-def _answer(workspace: Workspace, cost: Cost, line: dict[str, int]) -> WorkspaceAnswer:
+def _answer(workspace: Workspace, cost: Cost, line: dict[str, Place], chosen: Chosen) -> WorkspaceAnswer:
     allocation, template = workspace.allocation, workspace.version.template
     state = state_of(allocation, workspace.deleted_at is not None)
-    position = line.get(allocation.pk) if allocation else None
+    after = rule_of(workspace).after
+    place = line.get(allocation.pk) if allocation else None
     return WorkspaceAnswer(
         id=workspace.pk,
         name=workspace.name,
         template=template.slug,
         version=workspace.version.version,
+        newer_version=update.version if (update := update_for(workspace)) else None,
         ide=template.ide or None,
         size=workspace.size_id,
         team=workspace.team.slug,
@@ -99,11 +120,19 @@ def _answer(workspace: Workspace, cost: Cost, line: dict[str, int]) -> Workspace
         url=addresses.url(workspace.pk),
         allocation=allocation.pk if allocation else None,
         cost=cost,
-        queue=Place(position) if position else None,
+        queue=place,
         created_at=workspace.created_at,
         started_at=allocation.started_at if allocation else None,
         last_activity_at=workspace.last_activity_at,
-        stops_at=None,
+        stops_at=workspace.stops_at if state in UP else None,
+        git=Repository(workspace.git_url, workspace.git_ref) if workspace.git_url else None,
+        parameters=sorted(workspace.parameters),
+        env=sorted(workspace.environment),
+        volumes=chosen.volumes,
+        secrets=chosen.secrets,
+        auto_stop_minutes=after.total_seconds() / 60 if after else None,
+        keep_until=workspace.keep_until if state in UP else None,
+        counted=_counted(workspace) if state in UP else None,
     )
 
 
@@ -125,6 +154,10 @@ def _why(workspace: Workspace, allocation: Allocation, state: WorkspaceState) ->
             return None
 
 
+def _counted(workspace: Workspace) -> Use | None:
+    return Use(workspace.counted, workspace.idle_since) if workspace.idle_since else None
+
+
 def _ending(allocation: Allocation, again: Next | None) -> Why:
     reason = Reason(allocation.reason)
     return Why(reason, allocation.message or reason.label, again)
@@ -143,16 +176,29 @@ class CostSerializer(serializers.Serializer[Cost]):
 
 class QueueSerializer(serializers.Serializer[Place]):
     position = serializers.IntegerField(help_text="1 is next.")
-    eta_seconds = serializers.IntegerField(allow_null=True, help_text="Null while nobody can know.")
+    eta_seconds = serializers.IntegerField(
+        allow_null=True, help_text="From how long others took lately; null where nobody can know."
+    )
+
+
+class UseSerializer(serializers.Serializer[Use]):
+    what = serializers.ChoiceField(Counted.choices)
+    at = serializers.DateTimeField()
+
+
+class RepositorySerializer(serializers.Serializer[Repository]):
+    url = serializers.CharField()
+    ref = serializers.CharField(help_text="Branch, tag or commit; empty for the repository's default branch.")
 
 
 class WorkspaceSerializer(serializers.Serializer[Any]):
-    """A workspace."""
+    """A workspace. Of its parameters and variables only the names are told: others than its owner may look."""
 
     id = serializers.CharField()
     name = serializers.CharField()
     template = serializers.CharField()
     version = serializers.CharField()
+    newer_version = serializers.CharField(allow_null=True, help_text="The newest version, if it has an older one.")
     ide = serializers.CharField(allow_null=True)
     size = serializers.CharField()
     team = serializers.CharField(help_text="Who pays.")
@@ -169,7 +215,21 @@ class WorkspaceSerializer(serializers.Serializer[Any]):
     created_at = serializers.DateTimeField()
     started_at = serializers.DateTimeField(allow_null=True)
     last_activity_at = serializers.DateTimeField(allow_null=True)
-    stops_at = serializers.DateTimeField(allow_null=True)
+    stops_at = serializers.DateTimeField(
+        allow_null=True, help_text="When it stops if nothing runs in it until then; null: never, or it cannot be told."
+    )
+    git = RepositorySerializer(allow_null=True, help_text="What a start clones into the home where it is missing.")
+    parameters = serializers.ListField(child=serializers.CharField(), help_text="Names of those that were given.")
+    env = serializers.ListField(child=serializers.CharField(), help_text="Names of its environment variables.")
+    volumes = serializers.ListField(
+        child=serializers.CharField(), help_text="Names of its datasets, and of jobs whose files it reads."
+    )
+    secrets = serializers.ListField(child=serializers.CharField(), help_text="Names of those it gets at each start.")
+    auto_stop_minutes = serializers.FloatField(
+        allow_null=True, help_text="Minutes without use after which it stops, its own or its template's; null is never."
+    )
+    keep_until = serializers.DateTimeField(allow_null=True, help_text="It does not stop by itself before then.")
+    counted = UseSerializer(allow_null=True, help_text="What counted last as use; null while it does not run.")
 
 
 def steps_of(workspace: Workspace) -> QuerySet[Any]:

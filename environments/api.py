@@ -13,43 +13,80 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
-from environments import access, actions
+from environments import access, actions, changes
 from environments.access import Right
 from environments.answers import StepSerializer, WorkspaceSerializer, answers, steps_of
+from environments.checks import NAME_LENGTH
+from environments.launch import Launch
 from environments.models import Template, Workspace
+from environments.repositories import REF_LENGTH, URL_LENGTH
+from environments.schedule_api import ScheduleActions
 from environments.states import W, WorkspaceState, where_state
-from portal.accounts.access import signed_in, teams_of
-from portal.accounts.models import Team, User
+from portal.accounts.access import of_team, signed_in
+from portal.accounts.models import User
 from portal.compute.answers import LogQuery, LogSerializer, MetricsSerializer, log_answer, metrics_answer
 from portal.lib.errors import Invalid
-from portal.lib.rest import IDEMPOTENCY_KEY, ULID, AlwaysFirst, ClosedSerializer, Text, id_parameter, problems
+from portal.lib.rest import IDEMPOTENCY_KEY, ULID, AlwaysFirst, ClosedSerializer, Text, checked, id_parameter, problems
 
 ID = id_parameter("workspace")
-LATER = frozenset({"secrets", "git", "volumes", "auto_stop_minutes"})
+SECRETS = "Names of secrets of yours or of the team that pays, delivered at each start from the next one on."
+AUTO_STOP = "Stop it after so many minutes without use; null is what its template says, which also sets the limits."
 LAUNCH = OpenApiExample("Smallest", {"template": "jupyter-python"}, request_only=True)
 
 
-class NewWorkspaceSerializer(ClosedSerializer):
-    later = LATER
+class GitSerializer(ClosedSerializer):
+    url = Text(max_length=URL_LENGTH, help_text="`https://…`, `ssh://…` or `git@host:path`, without a password.")
+    ref = Text(required=False, allow_blank=True, max_length=REF_LENGTH, help_text="Branch, tag or commit.")
 
+
+class NewWorkspaceSerializer(ClosedSerializer):
     template = Text(max_length=60, help_text="Slug of a template.")
     version = Text(required=False, allow_null=True, max_length=40, help_text="The newest, if not given.")
     size = Text(required=False, allow_null=True, max_length=40, help_text="The template's default, if not given.")
     team = Text(required=False, allow_null=True, max_length=50, help_text="Who pays: your first team, if not given.")
-    name = Text(required=False, allow_blank=True, max_length=actions.NAME_LENGTH, help_text="Made up, if not given.")
+    name = Text(required=False, allow_blank=True, max_length=NAME_LENGTH, help_text="Made up, if not given.")
     parameters = serializers.DictField(required=False, help_text="As the template's JSON Schema asks.")
     env = serializers.DictField(
         required=False,
         child=Text(allow_blank=True, trim_whitespace=False),
         help_text="Environment variables.",
     )
+    git = GitSerializer(required=False, help_text="Cloned into the home while the workspace starts.")
+    volumes = serializers.ListField(
+        required=False,
+        max_length=50,
+        child=Text(max_length=60),
+        help_text="Names of datasets, and `job-<id>` of jobs you may read, to mount read-only at `/data/<name>`. "
+        "Home and team folders come by themselves.",
+    )
+    secrets = serializers.ListField(required=False, child=Text(max_length=100), help_text=SECRETS)
+    auto_stop_minutes = serializers.IntegerField(required=False, allow_null=True, help_text=AUTO_STOP)
 
 
 class WorkspaceChangeSerializer(ClosedSerializer):
-    later = LATER
-
-    name = Text(required=False, max_length=actions.NAME_LENGTH)
+    name = Text(required=False, max_length=NAME_LENGTH)
     size = Text(required=False, max_length=40, help_text="Only while it is stopped.")
+    version = Text(
+        required=False,
+        max_length=40,
+        help_text="Another version of its template; only while it is stopped, by its owner.",
+    )
+    secrets = serializers.ListField(
+        required=False, child=Text(max_length=100), help_text=f"{SECRETS} Only its owner chooses."
+    )
+    parameters = serializers.DictField(required=False, help_text="All of them; only while it is stopped, by its owner.")
+    env = serializers.DictField(
+        required=False,
+        child=Text(allow_blank=True, trim_whitespace=False),
+        help_text="All of them; only while it is stopped, by its owner.",
+    )
+    auto_stop_minutes = serializers.IntegerField(required=False, allow_null=True, help_text=AUTO_STOP)
+
+
+class ExtensionSerializer(ClosedSerializer):
+    until = serializers.DateTimeField(
+        required=False, help_text="For as long as the idle rule waits anew, if not given. The template sets a limit."
+    )
 
 
 class WorkspaceFilter(serializers.Serializer[Any]):
@@ -69,11 +106,10 @@ class Deletion(serializers.Serializer[Any]):
     )
 
 
-def _checked(shape: type[serializers.Serializer[Any]], data: Any) -> dict[str, Any]:
-    asked = shape(data=data)
-    asked.is_valid(raise_exception=True)
-    values: dict[str, Any] = asked.validated_data
-    return values
+def launch_in(values: dict[str, Any]) -> Launch:
+    """What the values of a NewWorkspaceSerializer ask for."""
+    git = {f"git_{name}": value for name, value in values.get("git", {}).items()}
+    return Launch(**{name: value for name, value in values.items() if name != "git"}, **git)
 
 
 def _matching(user: User, query: dict[str, Any]) -> QuerySet[Workspace]:
@@ -84,10 +120,7 @@ def _matching(user: User, query: dict[str, Any]) -> QuerySet[Workspace]:
     state = query.get("state")
     rows = rows.filter(where_state(W(state))) if state else rows.filter(deleted_at=None)
     if team := query.get("team"):
-        known = Team.objects.all() if user.is_staff else teams_of(user)
-        if not known.filter(slug=team).exists() and not rows.filter(team__slug=team).exists():
-            raise Invalid.field("team", f"You are not in a team called “{team}”.")
-        rows = rows.filter(team__slug=team)
+        rows = of_team(user, rows, team)
     if template := query.get("template"):
         known_templates = Template.objects.all() if user.is_staff else access.templates_for(user)
         mine = rows.filter(version__template=template)
@@ -98,7 +131,7 @@ def _matching(user: User, query: dict[str, Any]) -> QuerySet[Workspace]:
 
 
 @extend_schema(tags=["Workspaces"])
-class Workspaces(GenericViewSet[Workspace]):
+class Workspaces(ScheduleActions, GenericViewSet[Workspace]):
     """All writes are actions; an object is reached only through access."""
 
     resource = "workspaces"
@@ -129,7 +162,7 @@ class Workspaces(GenericViewSet[Workspace]):
         responses={200: WorkspaceSerializer(many=True), **problems(422)},
     )
     def list(self, request: Request) -> Response:
-        page = self.paginate_queryset(_matching(self.user, _checked(WorkspaceFilter, request.query_params)))
+        page = self.paginate_queryset(_matching(self.user, checked(WorkspaceFilter, request.query_params)))
         return self.get_paginated_response(WorkspaceSerializer(answers(page or []), many=True).data)
 
     @extend_schema(
@@ -141,9 +174,8 @@ class Workspaces(GenericViewSet[Workspace]):
         examples=[LAUNCH],
     )
     def create(self, request: Request) -> Response:
-        values = _checked(NewWorkspaceSerializer, request.data)
-        environment = values.pop("env", None)
-        workspace = actions.create(self.user, **values, environment=environment, actor=self.user.username)
+        asked = launch_in(checked(NewWorkspaceSerializer, request.data))
+        workspace = actions.create(self.user, asked, actor=self.user.username)
         return self._answer(workspace.pk, 201)
 
     @extend_schema(
@@ -157,19 +189,30 @@ class Workspaces(GenericViewSet[Workspace]):
 
     @extend_schema(
         operation_id="change_workspace",
-        summary="Rename it; change its size while it is stopped",
+        summary="Rename it; change when it stops by itself; its size, version and settings while it is stopped",
         parameters=[ID],
         request=WorkspaceChangeSerializer,
         responses={200: WorkspaceSerializer, **problems(400, 404, 409, 422)},
     )
     @transaction.atomic
     def partial_update(self, request: Request, pk: str) -> Response:
-        workspace = self._workspace(pk, Right.MANAGE)
-        values = _checked(WorkspaceChangeSerializer, request.data)
+        values = checked(WorkspaceChangeSerializer, request.data)
+        settings = {name: values[name] for name in ("parameters", "env") if name in values}
+        owners = settings or values.keys() & {"version", "secrets"}
+        workspace = self._workspace(pk, Right.OWN if owners else Right.MANAGE)
         if "name" in values:
             actions.rename(workspace, values["name"], actor=self.user.username)
+        if "secrets" in values:
+            actions.choose_secrets(workspace, values["secrets"], actor=self.user.username)
         if "size" in values:
             actions.resize(workspace, values["size"], actor=self.user.username)
+        if "version" in values:
+            parameters = settings.pop("parameters", None)
+            actions.update_version(workspace, values["version"], parameters, actor=self.user.username)
+        if settings:
+            changes.reconfigure(workspace, **settings, actor=self.user.username)
+        if "auto_stop_minutes" in values:
+            actions.set_auto_stop(workspace, values["auto_stop_minutes"], actor=self.user.username)
         return self._answer(pk)
 
     @extend_schema(
@@ -180,14 +223,14 @@ class Workspaces(GenericViewSet[Workspace]):
     )
     def destroy(self, request: Request, pk: str) -> Response:
         """It stops, and its record stays. Only its owner can also delete the files."""
-        files = _checked(Deletion, request.query_params)["volumes"] == "delete"
-        workspace = self._workspace(pk, Right.USE if files else Right.MANAGE)
+        files = checked(Deletion, request.query_params)["volumes"] == "delete"
+        workspace = self._workspace(pk, Right.OWN if files else Right.MANAGE)
         actions.delete(workspace, delete_files=files, actor=self.user.username)
         return self._answer(pk, 202)
 
     @extend_schema(
         operation_id="start_workspace",
-        summary="Start it again with its files",
+        summary="Start it again with its files, or resume it",
         parameters=[ID],
         request=None,
         responses={202: WorkspaceSerializer, **problems(404, 409, 422)},
@@ -195,7 +238,7 @@ class Workspaces(GenericViewSet[Workspace]):
     @action(detail=True, methods=["post"])
     def start(self, request: Request, pk: str) -> Response:
         """Starting what starts or runs is no error."""
-        actions.start(self._workspace(pk, Right.USE), actor=self.user.username)
+        actions.start(self._workspace(pk, Right.OWN), actor=self.user.username)
         return self._answer(pk, 202)
 
     @extend_schema(
@@ -212,6 +255,32 @@ class Workspaces(GenericViewSet[Workspace]):
         return self._answer(pk, 202)
 
     @extend_schema(
+        operation_id="suspend_workspace",
+        summary="Freeze it where it is",
+        parameters=[ID],
+        request=None,
+        responses={202: WorkspaceSerializer, **problems(404, 409)},
+    )
+    @action(detail=True, methods=["post"])
+    def suspend(self, request: Request, pk: str) -> Response:
+        """It keeps its memory and its place, costs what it cost, and uses no CPU. Suspending it twice is no error."""
+        actions.suspend(self._workspace(pk, Right.MANAGE), actor=self.user.username)
+        return self._answer(pk, 202)
+
+    @extend_schema(
+        operation_id="resume_workspace",
+        summary="Let it go on where it was",
+        parameters=[ID],
+        request=None,
+        responses={202: WorkspaceSerializer, **problems(404, 409)},
+    )
+    @action(detail=True, methods=["post"])
+    def resume(self, request: Request, pk: str) -> Response:
+        """In under a second. Resuming what starts or runs is no error."""
+        actions.resume(self._workspace(pk, Right.ENTER), actor=self.user.username)
+        return self._answer(pk, 202)
+
+    @extend_schema(
         operation_id="restart_workspace",
         summary="A fresh container with the same files",
         parameters=[ID],
@@ -221,6 +290,21 @@ class Workspaces(GenericViewSet[Workspace]):
     @action(detail=True, methods=["post"])
     def restart(self, request: Request, pk: str) -> Response:
         actions.restart(self._workspace(pk, Right.MANAGE), actor=self.user.username)
+        return self._answer(pk, 202)
+
+    @extend_schema(
+        operation_id="extend_workspace",
+        summary="Keep it running, idle or not",
+        parameters=[ID],
+        request=ExtensionSerializer,
+        responses={202: WorkspaceSerializer, **problems(400, 404, 409, 422)},
+    )
+    @action(detail=True, methods=["post"])
+    def extend(self, request: Request, pk: str) -> Response:
+        """Its idle rule does not stop it before then. Where it never stops by itself, nothing changes."""
+        workspace = self._workspace(pk, Right.MANAGE)
+        until = checked(ExtensionSerializer, request.data).get("until")
+        actions.extend(workspace, until, actor=self.user.username)
         return self._answer(pk, 202)
 
     @extend_schema(
@@ -247,7 +331,7 @@ class Workspaces(GenericViewSet[Workspace]):
     )
     @action(detail=True, content_negotiation_class=AlwaysFirst, pagination_class=None)
     def logs(self, request: Request, pk: str) -> HttpResponseBase:
-        query = _checked(LogQuery, request.query_params)
+        query = checked(LogQuery, request.query_params)
         return log_answer(self._workspace(pk).allocation, query)
 
     @extend_schema(

@@ -7,10 +7,16 @@ class EnvironmentsConfig(AppConfig):
     name = "environments"
 
     def ready(self) -> None:
-        from environments import images, volumes
+        from environments import idling, image_cleaning, images, mails, scheduling, volumes
+        from environments.files import beside, measuring
         from environments.owner import WorkspaceOwner
         from portal.compute import owners, ticking
 
         owners.register("workspace", WorkspaceOwner())
+        beside.also(measuring.measure_one, pause=10)
         ticking.also(images.ring_due)
         ticking.also(volumes.ring_due)
+        ticking.also(image_cleaning.ring_due)
+        ticking.also(idling.settle_due)
+        ticking.also(scheduling.run_due)
+        ticking.also(mails.ring_due)

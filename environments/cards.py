@@ -1,17 +1,21 @@
 """What pages show of workspaces: plain objects with ready sentences, made without further queries."""
 
 from dataclasses import dataclass, field
-from decimal import Decimal
 
 from django.urls import reverse
 
 from environments import images
+from environments.access import OWNER, Right
+from environments.idle_cards import IdleCard, idle_card
 from environments.models import Template, Workspace
-from environments.states import W, WorkspaceState, state_of
-from portal.compute.models import Allocation, Size
+from environments.states import UP, W, WorkspaceState, state_of
+from environments.versions import Update, update_for
+from portal.compute.models import Activity, Allocation, Size
 from portal.compute.states import Phase, Reason
+from portal.lib import clock, words
 from portal.lib.money import Money
 from portal.lib.words import plain
+from portal.quotas.models import gpu_words
 
 STAGES = {
     Phase.ADMITTED: "Placed on a node",
@@ -50,18 +54,35 @@ class WorkspaceCard:
     main_action: Action | None
     topic: str
     actions: list[Action] = field(default_factory=list)
+    note: str = ""
+    """What somebody should know who does not own it."""
+    update: Update | None = None
+    idle: IdleCard | None = None
+    idle_actions: list[Action] = field(default_factory=list)
+    with_gpus: bool = False
+    drain: str = ""
+    """That its node is emptied, and when it is stopped there."""
 
 
-def size_text(cpu: Decimal, memory_gib: Decimal) -> str:
-    return f"{plain(cpu)} cpu · {plain(memory_gib)} GB"
+def size_text(size: Size) -> str:
+    """2 cpu · 8 GB · 1 × A100."""
+    gpus = gpu_words(size.gpu_class_id, size.gpu_count)
+    return " · ".join(filter(None, [f"{plain(size.cpu)} cpu", f"{plain(size.memory_gib)} GB", gpus]))
 
 
 def card(
-    workspace: Workspace, prices: dict[str, Money], spent: dict[str, Money], *, may_use: bool = True
+    workspace: Workspace,
+    prices: dict[str, Money],
+    spent: dict[str, Money],
+    *,
+    rights: Right = OWNER,
+    note: str = "",
+    activity: Activity | None = None,
 ) -> WorkspaceCard:
     allocation, template = workspace.allocation, workspace.version.template
     state = state_of(allocation, workspace.deleted_at is not None)
-    actions = _actions(workspace, state, may_use)
+    actions = [action for right, action in _actions(workspace, state) if right in rights]
+    idle = idle_card(workspace, activity) if state in UP else None
     return WorkspaceCard(
         id=workspace.pk,
         name=workspace.name,
@@ -71,8 +92,8 @@ def card(
         icon_colour=template.icon_colour,
         state=state,
         sentence=sentence(workspace, state),
-        detail=_detail(allocation, state),
-        size_text=size_text(workspace.size.cpu, workspace.size.memory_gib),
+        detail=idle.short if idle else _detail(allocation, state),
+        size_text=size_text(workspace.size),
         team_name=workspace.team.name,
         owner_name=workspace.owner.get_full_name(),
         per_hour=prices.get(workspace.size_id),
@@ -80,7 +101,27 @@ def card(
         main_action=actions[-1] if actions else None,
         actions=actions,
         topic=workspace.topic,
+        note=note,
+        update=update_for(workspace) if Right.OWN in rights else None,
+        idle=idle,
+        with_gpus=workspace.size.gpu_class_id is not None,
+        drain=_drain(allocation),
+        idle_actions=_idle_actions(workspace, state) if idle and idle.warning and Right.MANAGE in rights else [],
     )
+
+
+def _drain(allocation: Allocation | None) -> str:
+    node = allocation.node if allocation and allocation.open else None
+    if node is None or node.drain_at is None:
+        return ""
+    when = words.point(node.drain_at, clock.now())
+    return f"{node} is emptied ({node.cordoned_because}). It is stopped there at {when}; your files stay."
+
+
+def _idle_actions(workspace: Workspace, state: WorkspaceState) -> list[Action]:
+    keep = "Keep it longer" if state == W.SUSPENDED else "Keep running"
+    extend = Action(keep, reverse("workspace-extend", args=[workspace.pk]))
+    return [extend, Action("Stop now", reverse("workspace-stop", args=[workspace.pk]))]
 
 
 def sentence(workspace: Workspace, state: WorkspaceState) -> str:
@@ -95,6 +136,8 @@ def sentence(workspace: Workspace, state: WorkspaceState) -> str:
         return Reason(allocation.reason).label
     if state == W.UNREACHABLE:
         return "No word from the container engine"
+    if allocation is not None and state in UP and (state == W.SUSPENDED) != (allocation.frozen_at is not None):
+        return "Suspending" if state == W.SUSPENDED else "Resuming"
     return state.label
 
 
@@ -106,7 +149,7 @@ def _detail(allocation: Allocation | None, state: WorkspaceState) -> str:
             return allocation.message
         case W.FAILED:
             return allocation.message
-        case W.STOPPED if allocation.reason not in (Reason.STOPPED, Reason.CANCELLED):
+        case W.STOPPED if allocation.end_message or allocation.reason not in (Reason.STOPPED, Reason.CANCELLED):
             return allocation.message
         case W.UNREACHABLE:
             return "It may well be running; nothing is stopped and nothing is lost"
@@ -114,8 +157,8 @@ def _detail(allocation: Allocation | None, state: WorkspaceState) -> str:
             return ""
 
 
-def _actions(workspace: Workspace, state: WorkspaceState, may_use: bool) -> list[Action]:
-    """All buttons of the state, the main one last."""
+def _actions(workspace: Workspace, state: WorkspaceState) -> list[tuple[Right, Action]]:
+    """All buttons of the state, the main one last, each with the right it takes."""
 
     def to(name: str) -> str:
         return reverse(f"workspace-{name}", args=[workspace.pk])
@@ -123,19 +166,28 @@ def _actions(workspace: Workspace, state: WorkspaceState, may_use: bool) -> list
     stop = Action("Stop", to("stop"))
     match state:
         case W.QUEUED | W.STARTING:
-            return [Action("Cancel", to("stop"))]
+            return [(Right.MANAGE, Action("Cancel", to("stop")))]
         case W.RUNNING:
             restart = Action("Restart", to("restart"))
             entry = Action("Open", to("open"), "primary", new_tab=True)
-            return [restart, stop, entry] if may_use else [restart, stop]
+            suspend = [(Right.MANAGE, Action("Suspend", to("suspend")))] if _may_freeze(workspace) else []
+            return [(Right.MANAGE, restart), (Right.MANAGE, stop), *suspend, (Right.ENTER, entry)]
+        case W.SUSPENDED:
+            entry, resume = Action("Open", to("open"), new_tab=True), Action("Resume", to("resume"), "primary")
+            return [(Right.MANAGE, stop), (Right.ENTER, entry), (Right.ENTER, resume)]
         case W.UNREACHABLE:
-            return [stop]
+            return [(Right.MANAGE, stop)]
         case W.STOPPED:
-            return [Action("Start", to("start"), "primary")]
+            return [(Right.OWN, Action("Start", to("start"), "primary"))]
         case W.FAILED:
-            return [Action("Try again", to("start"), "primary")]
+            return [(Right.OWN, Action("Try again", to("start"), "primary"))]
         case _:
             return []
+
+
+def _may_freeze(workspace: Workspace) -> bool:
+    held = workspace.allocation
+    return held is not None and held.node is not None and held.node.freezes
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +205,8 @@ class TemplateCard:
     topic: str
     digest_short: str
     from_price: Money | None
+    documentation: str = ""
+    notes: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,16 +222,17 @@ class SizeCard:
 
 @dataclass(frozen=True, slots=True)
 class QuickLaunch:
-    template_name: str
+    """One click launches it again; `field` and `value` say what, to the relaunch view."""
+
+    name: str
+    detail: str
     icon_letter: str
     icon_colour: str
-    size_name: str
     per_hour: Money
     truth: str
     truth_state: str
-    template: str
-    size: str
-    team: str
+    field: str
+    value: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,6 +262,8 @@ class FileRow:
     path: str
     text: str
     icon: str
+    url: str = ""
+    full: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,13 +289,15 @@ def template_card(template: Template, prices: dict[str, Money]) -> TemplateCard:
         version=version.version,
         image_name=image.name,
         image_state=image.state,
-        image_sentence=images.sentence(image),
+        image_sentence=images.in_short(image),
         image_percent=images.percent(image),
         topic=image.topic,
         digest_short=image.digest.removeprefix("sha256:")[:12],
         from_price=Money(min(costs), currency) if costs else None,
+        documentation=template.documentation,
+        notes=template.notes,
     )
 
 
 def size_card(size: Size, price: Money, truth: str, truth_state: str, *, checked: bool) -> SizeCard:
-    return SizeCard(size.slug, size.slug, size_text(size.cpu, size.memory_gib), price, truth, truth_state, checked)
+    return SizeCard(size.slug, size.slug, size_text(size), price, truth, truth_state, checked)

@@ -1,11 +1,13 @@
 """REST API of the catalog: templates, sizes and images."""
 
+from collections.abc import Callable
 from typing import Any
 
 from django.db.models import QuerySet
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_field
 from rest_framework import serializers
+from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
@@ -13,6 +15,7 @@ from rest_framework.viewsets import GenericViewSet
 from environments import access, images
 from environments.models import Image, Template, TemplateVersion
 from environments.states import ImageState
+from environments.versions import resolved
 from portal.accounts.access import signed_in
 from portal.compute.admission import Availability, availability
 from portal.compute.models import Size
@@ -24,13 +27,20 @@ IMAGE_STATES = {
     ImageState.QUEUED: "building",
     ImageState.BUILDING: "building",
     ImageState.FAILED: "missing",
+    ImageState.REMOVED: "building",
 }
 READINESS = [
     ("ready", "Starts at once"),
     ("building", "Starts when it is built"),
     ("missing", "The build failed"),
+    ("resolving", "Cannot be launched until its tag is resolved to a digest"),
 ]
+IMAGE_NAME = OpenApiParameter("name", str, OpenApiParameter.PATH)
 SLUG = "[a-z0-9][a-z0-9-]{0,59}"
+
+
+def _readiness(version: TemplateVersion) -> str:
+    return IMAGE_STATES[ImageState(version.image.state)] if resolved(version) else "resolving"
 
 
 class VersionSerializer(serializers.ModelSerializer[TemplateVersion]):
@@ -38,15 +48,15 @@ class VersionSerializer(serializers.ModelSerializer[TemplateVersion]):
 
     class Meta:
         model = TemplateVersion
-        fields = ["version", "summary", "published_at", "image_state"]
+        fields = ["version", "summary", "changes", "published_at", "image_state"]
 
     @extend_schema_field(serializers.ChoiceField(READINESS))
     def get_image_state(self, version: TemplateVersion) -> str:
-        return IMAGE_STATES[ImageState(version.image.state)]
+        return _readiness(version)
 
 
 class TemplateSerializer(serializers.ModelSerializer[Template]):
-    """`parameters` and `image_state` are those of the newest version, which is the first."""
+    """`parameters` and `image_state` are those of the newest version that can be launched, which is the first."""
 
     ide = serializers.SerializerMethodField()
     versions = VersionSerializer(many=True)
@@ -61,6 +71,8 @@ class TemplateSerializer(serializers.ModelSerializer[Template]):
             "slug",
             "name",
             "summary",
+            "documentation",
+            "notes",
             "kind",
             "ide",
             "versions",
@@ -82,7 +94,7 @@ class TemplateSerializer(serializers.ModelSerializer[Template]):
 
     @extend_schema_field(serializers.ChoiceField(READINESS))
     def get_image_state(self, template: Template) -> str:
-        return IMAGE_STATES[ImageState(self._newest(template).image.state)]
+        return _readiness(self._newest(template))
 
     @staticmethod
     def _newest(template: Template) -> TemplateVersion:
@@ -126,11 +138,20 @@ class AvailabilitySerializer(serializers.Serializer[Availability]):
     reason = serializers.CharField()
 
 
+class SizeGpuSerializer(serializers.Serializer[Any]):
+    """`{"class": "a100", "count": 2}`."""
+
+    count = serializers.IntegerField()
+
+    def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
+        return {"class": serializers.CharField(), **super().get_fields()}
+
+
 class SizeSerializer(serializers.Serializer[Any]):
     slug = serializers.CharField()
     cpu = serializers.FloatField(help_text="Cores.")
     memory_gib = serializers.FloatField()
-    gpu = serializers.DictField(allow_null=True, help_text="Class and count; null for none.")
+    gpu = SizeGpuSerializer(allow_null=True)
     price_per_hour = MoneySerializer()
     availability = AvailabilitySerializer()
 
@@ -149,13 +170,13 @@ class Sizes(GenericViewSet[Size]):
     )
     def list(self, request: Request) -> Response:
         sizes = self.paginate_queryset(self.get_queryset()) or []
-        prices, truths = costs.per_hour(sizes), availability(sizes)
+        prices, truths = costs.per_hour(sizes), availability(sizes, signed_in(request.user))
         rows = [
             {
                 "slug": size.slug,
                 "cpu": size.cpu,
                 "memory_gib": size.memory_gib,
-                "gpu": None,
+                "gpu": {"class": size.gpu_class_id, "count": size.gpu_count} if size.gpu_class_id else None,
                 "price_per_hour": prices[size.slug],
                 "availability": truths[size.slug],
             }
@@ -192,9 +213,9 @@ class ImageSerializer(serializers.ModelSerializer[Image]):
 
 @extend_schema(tags=["Catalog"])
 class Images(GenericViewSet[Image]):
-    resource = "workspaces"
     serializer_class = ImageSerializer
     queryset = Image.objects.prefetch_related("versions")
+    lookup_value_regex = SLUG
     ordering = ("name",)
 
     @extend_schema(
@@ -205,3 +226,34 @@ class Images(GenericViewSet[Image]):
     def list(self, request: Request) -> Response:
         page = self.paginate_queryset(self.get_queryset())
         return self.get_paginated_response(ImageSerializer(page or [], many=True).data)
+
+    @property
+    def resource(self) -> str:
+        return "admin" if self.action in ("build", "cancel") else "workspaces"
+
+    def _done(self, name: str, action: Callable[..., None]) -> Response:
+        action(access.image_named(name), actor=signed_in(self.request.user).username)
+        return Response(ImageSerializer(access.image_named(name)).data, status=202)
+
+    @extend_schema(
+        operation_id="build_image",
+        summary="Build or pull it; for administrators",
+        parameters=[IMAGE_NAME],
+        request=None,
+        responses={202: ImageSerializer, **problems(404)},
+    )
+    @action(detail=True, methods=["post"])
+    def build(self, request: Request, pk: str) -> Response:
+        """Asking while it is under way changes nothing."""
+        return self._done(pk, images.request)
+
+    @extend_schema(
+        operation_id="cancel_image",
+        summary="Cancel its build or pull; for administrators",
+        parameters=[IMAGE_NAME],
+        request=None,
+        responses={202: ImageSerializer, **problems(404, 409)},
+    )
+    @action(detail=True, methods=["post"])
+    def cancel(self, request: Request, pk: str) -> Response:
+        return self._done(pk, images.cancel)

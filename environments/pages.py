@@ -4,20 +4,29 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
-from environments import access, addresses, cards, timeline
-from environments.cards import FileRow, Row, WorkspaceCard
+from django.http import QueryDict
+from django.urls import reverse
+
+from environments import access, addresses, cards, connecting, scheduling, sharing_pages, timeline
+from environments.cards import Row, WorkspaceCard
+from environments.chosen import chosen_by_workspace
+from environments.files import pages as files
+from environments.forms import KeepForm
+from environments.idle import rule_of, template_rule
 from environments.models import Workspace
-from environments.states import W
+from environments.schedules import upcoming
+from environments.states import UP, W
+from environments.versions import with_newer
 from portal.accounts.models import User
-from portal.compute import logs, series
+from portal.compute import log_page, log_reading, queue, series
 from portal.compute.admission import availability
-from portal.compute.models import Allocation, Size, Transition
-from portal.compute.states import Reason
+from portal.compute.log_page import Addresses, LogView
+from portal.compute.models import Activity, Allocation, Size, Transition
+from portal.compute.states import Rank, Reason
 from portal.lib import clock, words
 from portal.lib.errors import Problem
 from portal.usage import costs
 
-LOG_LINES = 200
 TAIL_LINES = 15
 METRICS_WINDOW = timedelta(hours=1)
 
@@ -25,30 +34,42 @@ METRICS_WINDOW = timedelta(hours=1)
 def workspace_cards(workspaces: Sequence[Workspace]) -> list[WorkspaceCard]:
     prices = costs.per_hour({workspace.size for workspace in workspaces})
     spent = costs.so_far(workspace.pk for workspace in workspaces)
+    with_newer(workspaces)
+    queue.explain(one.allocation for one in workspaces if one.allocation)
     return [cards.card(workspace, prices, spent) for workspace in workspaces]
 
 
-def workspace_card(user: User, workspace: Workspace) -> WorkspaceCard:
-    may_use = access.right_on(user, workspace) == access.Right.USE
+def workspace_card(user: User, workspace: Workspace, activity: Activity | None = None) -> WorkspaceCard:
+    rights, note = access.rights_on(user, workspace), sharing_pages.note(user, workspace)
     prices, spent = costs.per_hour([workspace.size]), costs.so_far([workspace.pk])
-    return cards.card(workspace, prices, spent, may_use=may_use)
+    queue.explain([workspace.allocation] if workspace.allocation else [])
+    return cards.card(workspace, prices, spent, rights=rights, note=note, activity=activity)
 
 
 def detail(user: User, workspace: Workspace) -> dict[str, Any]:
     """Context of a workspace's page and of each of its fragments."""
-    card = workspace_card(user, workspace)
     allocation = workspace.allocation
+    activity = Activity.objects.filter(allocation=allocation).first() if allocation else None
+    card = workspace_card(user, workspace, activity)
     transitions = list(Transition.objects.filter(allocation=allocation)) if allocation else []
     return {
         "card": card,
         "stage": timeline.stage_of(workspace, transitions),
         "failure": _failure(workspace, card),
-        "metrics": _metrics(allocation) if card.state == W.RUNNING else None,
+        "metrics": use_of(allocation) if card.state in UP else None,
         "details": _details(workspace, card),
-        "files": _files(),
-        "log": _log(workspace, transitions),
+        "files": files.of_workspace(user, workspace),
+        "connection": connecting.connection_to(workspace) if _may_connect(user, workspace, card) else None,
+        "secrets": chosen_by_workspace([workspace])[workspace.pk].secrets,
+        "may_choose": workspace.owner_id == user.pk and workspace.deleted_at is None,
+        "keep_form": _keep_form(user, workspace),
+        "schedule": _schedule(workspace),
         "live_topics": [workspace.topic],
     }
+
+
+def _may_connect(user: User, workspace: Workspace, card: WorkspaceCard) -> bool:
+    return card.state == W.RUNNING and access.Right.ENTER in access.rights_on(user, workspace)
 
 
 def _failure(workspace: Workspace, card: WorkspaceCard) -> dict[str, Any] | None:
@@ -57,7 +78,7 @@ def _failure(workspace: Workspace, card: WorkspaceCard) -> dict[str, Any] | None
         return None
     advice = {
         Reason.OOM: "Stop what needs the memory, or choose a larger size and start it again. Your files are there.",
-        Reason.IMAGE_ERROR: "Open Images to see the build's log; an administrator can build it again.",
+        Reason.IMAGE_ERROR: "Try again once the cause is gone; its image is then fetched anew. Images shows its log.",
     }.get(
         Reason(allocation.reason),
         "Your files are there. Try again; if it fails the same way, show the log to an administrator.",
@@ -65,29 +86,23 @@ def _failure(workspace: Workspace, card: WorkspaceCard) -> dict[str, Any] | None
     return {
         "sentence": allocation.message or Reason(allocation.reason).label,
         "advice": advice,
-        "log_tail": [line.text for line in logs.last_lines(allocation, TAIL_LINES)],
+        "log_tail": log_reading.last_texts(allocation, TAIL_LINES),
         "action": None,
     }
 
 
-def _metrics(allocation: Allocation | None) -> list[dict[str, Any]]:
+def use_of(allocation: Allocation | None) -> list[dict[str, Any]]:
+    """CPU, memory and GPUs where they are measured, as charts; of the last hour, or of the last that it had."""
     if allocation is None:
         return []
-    points = series.since(allocation, clock.now() - METRICS_WINDOW)
-    return [
-        {
-            "label": "CPU",
-            "points": [(p.at, p.cpu) for p in points],
-            "limit": float(allocation.cpu),
-            "unit": "cores",
-        },
-        {
-            "label": "Memory",
-            "points": [(p.at, p.memory) for p in points],
-            "limit": allocation.memory,
-            "unit": "bytes",
-        },
+    points = series.since(allocation, (allocation.ended_at or clock.now()) - METRICS_WINDOW)
+    shown: list[tuple[str, list[Any], float, str]] = [
+        ("CPU", [(p.at, p.cpu) for p in points], float(allocation.cpu), "cores"),
+        ("Memory", [(p.at, p.memory) for p in points], allocation.memory, "bytes"),
+        ("GPU", [(p.at, p.gpu) for p in points if p.gpu is not None], allocation.gpu_count, "devices"),
     ]
+    names = ("label", "points", "limit", "unit")
+    return [dict(zip(names, one, strict=True)) for one in shown if one[0] != "GPU" or one[1]]
 
 
 def _details(workspace: Workspace, card: WorkspaceCard) -> list[Row]:
@@ -104,6 +119,8 @@ def _details(workspace: Workspace, card: WorkspaceCard) -> list[Row]:
         isolated = "" if allocation.node.isolated else " (not isolated, for trying out)"
         rows.append(Row("Machine", f"{allocation.node.name}{isolated}"))
     rows.append(Row("Version", f"{workspace.version.template.name} {workspace.version.version}"))
+    if workspace.git_url:
+        rows.append(Row("Code", f"{workspace.git_url} {workspace.git_ref}".strip()))
     image = allocation.spec.get("image") if allocation else ""
     if image:
         rows.append(Row("Image", str(image).removeprefix("sha256:")[:12]))
@@ -112,47 +129,45 @@ def _details(workspace: Workspace, card: WorkspaceCard) -> list[Row]:
     return rows
 
 
-def _files() -> list[FileRow]:
-    return [
-        FileRow(
-            "/home/berth",
-            "your home: the same in all your workspaces, stays when one stops or is deleted",
-            "home",
-        )
-    ]
-
-
-def _log(workspace: Workspace, transitions: list[Transition]) -> dict[str, Any]:
-    """Berth's own steps and the container's last lines, in the order they happened."""
-    allocation = workspace.allocation
-    if allocation is None:
-        return {"lines": [], "last_seq": 0, "following": False, "note": ""}
-    lines = logs.last_lines(allocation, LOG_LINES)
-    own: list[dict[str, Any]] = [
-        {"seq": 0, "at": step.at, "stream": "berth", "text": step.message}
-        for step in transitions
-        if step.message and (step.to_phase != "ended" or step.reason)
-    ]
-    written: list[dict[str, Any]] = [
-        {"seq": x.seq, "at": logs.moment(x), "stream": x.stream, "text": x.text} for x in lines
-    ]
-    note = {"truncated": "Cut: its end could not be collected", "lost": "Lost"}.get(allocation.log_state, "")
+def _schedule(workspace: Workspace) -> dict[str, Any]:
+    """`next` are sentences; `note` is why the last one did not happen."""
+    row = getattr(workspace, "schedule", None)
+    if row is None:
+        return {}
     return {
-        "lines": sorted(own + written, key=lambda line: line["at"])[-LOG_LINES:],
-        "last_seq": lines[-1].seq if lines else 0,
-        "following": allocation.open,
-        "note": note,
+        "next": [scheduling.said(event, row.zone) for event in upcoming(row.plan, clock.now())],
+        "zone": row.zone,
+        "note": row.note,
     }
 
 
-def sizes_for_launch(sizes: Sequence[Size], chosen: str) -> tuple[list[cards.SizeCard], bool]:
-    """Size cards with price and truth; whether the chosen one could start now."""
-    prices, truths = costs.per_hour(sizes), availability(list(sizes))
-    shown = [
+def _keep_form(user: User, workspace: Workspace) -> KeepForm | None:
+    allowed = access.Right.MANAGE in access.rights_on(user, workspace)
+    return KeepForm(rule=template_rule(workspace.version.template)) if allowed and rule_of(workspace).after else None
+
+
+def log(workspace: Workspace, query: QueryDict) -> LogView:
+    """Berth's own steps and the container's lines, in the order they happened."""
+    steps = Transition.objects.filter(allocation=workspace.allocation) if workspace.allocation else []
+    own = [(step.at, step.message) for step in steps if step.message and (step.to_phase != "ended" or step.reason)]
+    addresses = Addresses(
+        fragment=reverse("workspace-fragment", args=[workspace.pk, "log"]),
+        text=reverse("workspace-log", args=[workspace.pk]),
+        live=reverse("live-log", args=[workspace.pk]),
+        topic=workspace.topic,
+    )
+    return log_page.view(workspace.allocation, query, addresses, own)
+
+
+def sizes_for_launch(
+    sizes: Sequence[Size], chosen: str, user: User, team: str | None, rank: Rank = Rank.INTERACTIVE
+) -> list[cards.SizeCard]:
+    """Size cards with price and truth."""
+    prices, truths = costs.per_hour(sizes), availability(list(sizes), user, team, rank)
+    return [
         cards.size_card(s, prices[s.slug], truths[s.slug].reason, truths[s.slug].state, checked=s.slug == chosen)
         for s in sizes
     ]
-    return shown, truths[chosen].state == "now"
 
 
 def hold_sentence(user: User, active: list[WorkspaceCard]) -> str:

@@ -12,12 +12,22 @@ class ImageState(models.TextChoices):
     BUILDING = "building", "Building"
     READY = "ready", "Ready"
     FAILED = "failed", "Failed"
+    REMOVED = "removed", "Not on the machine"
+
+
+class VolumeKind(models.TextChoices):
+    HOME = "home", "Home"
+    TEAM = "team", "Team"
+    DATASET = "dataset", "Dataset"
+    JOB = "job", "Job"
+    MODEL = "model", "Model"
 
 
 class WorkspaceState(models.TextChoices):
     QUEUED = "queued", "Queued"
     STARTING = "starting", "Starting"
     RUNNING = "running", "Running"
+    SUSPENDED = "suspended", "Suspended"
     STOPPING = "stopping", "Stopping"
     STOPPED = "stopped", "Stopped"
     FAILED = "failed", "Failed"
@@ -25,8 +35,33 @@ class WorkspaceState(models.TextChoices):
     DELETED = "deleted", "Deleted"
 
 
+class ShareRight(models.TextChoices):
+    VIEW = "view", "See it"
+    USE = "use", "Use it"
+
+
+class Answer(models.TextChoices):
+    ACCEPTED = "accepted", "Accepted"
+    DECLINED = "declined", "Declined"
+    WITHDRAWN = "withdrawn", "Withdrawn"
+
+
+class Counted(models.TextChoices):
+    """What counts as use of a running workspace, and how a page says it."""
+
+    STARTED = "started", "It was started"
+    KNOWN = "known", "Berth could see again what runs in it"
+    TRAFFIC = "traffic", "Somebody used it"
+    KERNEL = "kernel", "A kernel ran"
+    TERMINAL = "terminal", "A command ran in a terminal"
+    CPU = "cpu", "Its CPU was busy"
+    GPU = "gpu", "Its GPU was busy"
+
+
 W = WorkspaceState
-ACTIVE = frozenset({W.QUEUED, W.STARTING, W.RUNNING, W.STOPPING, W.UNREACHABLE})
+UP = frozenset({W.RUNNING, W.SUSPENDED})
+"""Its application has come up, and what it holds in memory is there."""
+ACTIVE = UP | {W.QUEUED, W.STARTING, W.STOPPING, W.UNREACHABLE}
 
 
 def state_of(allocation: Allocation | None, deleted: bool) -> WorkspaceState:
@@ -42,7 +77,9 @@ def state_of(allocation: Allocation | None, deleted: bool) -> WorkspaceState:
         return W.STOPPING
     if allocation.phase == Phase.PENDING:
         return W.QUEUED
-    return W.STARTING if allocation.phase in COMING_UP else W.RUNNING
+    if allocation.phase in COMING_UP:
+        return W.STARTING
+    return W.SUSPENDED if allocation.desired == Desired.SUSPEND else W.RUNNING
 
 
 def where_state(state: WorkspaceState) -> Q:
@@ -52,6 +89,8 @@ def where_state(state: WorkspaceState) -> Q:
     unknown = ~over & Q(allocation__unknown_since__isnull=False)
     ending = ~over & ~unknown & (Q(allocation__desired=Desired.END) | Q(allocation__phase=Phase.STOPPING))
     wanted = ~over & ~unknown & ~ending
+    up = wanted & Q(allocation__phase=Phase.RUNNING)
+    still = Q(allocation__desired=Desired.SUSPEND)
     return {
         W.DELETED: over & Q(deleted_at__isnull=False),
         W.FAILED: broken & Q(deleted_at=None),
@@ -60,5 +99,6 @@ def where_state(state: WorkspaceState) -> Q:
         W.STOPPING: ending,
         W.QUEUED: wanted & Q(allocation__phase=Phase.PENDING),
         W.STARTING: wanted & Q(allocation__phase__in=COMING_UP),
-        W.RUNNING: wanted & Q(allocation__phase=Phase.RUNNING),
+        W.RUNNING: up & ~still,
+        W.SUSPENDED: up & still,
     }[state]

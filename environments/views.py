@@ -1,4 +1,4 @@
-"""Pages of workspaces: list, catalog, launch, one workspace and its fragments, and its buttons."""
+"""Pages of workspaces: the list, one workspace and its fragments, and its buttons. Launching is in launch_views.py."""
 
 from typing import Any
 
@@ -9,21 +9,19 @@ from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from environments import access, actions, cards, pages
+from environments import access, actions, cards, change_views, pages, sharing_pages
 from environments.access import Right
-from environments.forms import LaunchForm, RenameForm
-from environments.models import Template, Workspace
-from environments.states import W, where_state
-from portal.accounts.access import signed_in, teams_of
-from portal.compute import logs
+from environments.forms import RenameForm
+from environments.models import Workspace
+from environments.states import W, state_of, where_state
+from portal.accounts.access import signed_in
+from portal.compute.answers import text_answer
+from portal.compute.log_reading import lines_after
 from portal.lib.errors import Conflict, Invalid, NotFound, Problem
-from portal.lib.money import Money
-from portal.usage import costs
 
 PAGE_SIZE = 50
-FRAGMENTS = ("header", "stage", "metrics", "details")
+FRAGMENTS = ("header", "stage", "metrics", "details", "warning", "idle")
 FILTERS = {"": "All", W.RUNNING: "Running", W.STOPPED: "Stopped", W.FAILED: "Failed"}
-USUAL_HOURS = 4
 
 
 @login_required
@@ -37,8 +35,8 @@ def list_workspaces(request: HttpRequest) -> HttpResponse:
     shown = mine.filter(where_state(W(state))) if state else mine
     page = Paginator(shown, PAGE_SIZE).get_page(request.GET.get("page"))
     rows = pages.workspace_cards(list(page.object_list))
-    topic = f"workspaces-{user.pk}"
-    context = {
+    topic, received = f"workspaces-{user.pk}", sharing_pages.received(user)
+    context = received | {
         "cards": rows,
         "filters": [
             cards.Filter(
@@ -52,91 +50,9 @@ def list_workspaces(request: HttpRequest) -> HttpResponse:
         "page": page,
         "query": f"state={state}" if state else "",
         "list_topic": topic,
-        "live_topics": [topic, *(card.topic for card in rows)],
+        "live_topics": [topic, *(card.topic for card in rows), *sharing_pages.topics_of(received)],
     }
     return render(request, "workspaces/list.html", context)
-
-
-@login_required
-@require_safe
-def new(request: HttpRequest) -> HttpResponse:
-    templates = list(access.templates_for(signed_in(request.user)).filter(kind="workspace"))
-    prices = costs.per_hour({size for template in templates for size in template.sizes.all()})
-    shown = [cards.template_card(template, prices) for template in templates]
-    return render(request, "workspaces/new.html", {"templates": shown, "live_topics": [card.topic for card in shown]})
-
-
-@login_required
-@require_http_methods(["GET", "HEAD", "POST"])
-def launch(request: HttpRequest, slug: str) -> HttpResponse:
-    user = signed_in(request.user)
-    template = access.template_for(user, slug)
-    teams = list(teams_of(user))
-    if request.method != "POST":
-        return _launch_page(request, template, LaunchForm(request.GET or None, teams=teams))
-    form = LaunchForm(request.POST, teams=teams)
-    if form.is_valid():
-        try:
-            return redirect("workspace", _create(request, template.slug, form.cleaned_data).pk)
-        except Invalid as problem:
-            for field, sentences in problem.fields.items():
-                form.add_error(field if field in form.fields else None, sentences)
-    return _launch_page(request, template, form, status=422)
-
-
-def _create(request: HttpRequest, template: str, data: dict[str, Any]) -> Workspace:
-    user = signed_in(request.user)
-    return actions.create(
-        user,
-        template=template,
-        size=data.get("size") or None,
-        team=data.get("team") or None,
-        name=data.get("name") or "",
-        actor=user.username,
-    )
-
-
-def _launch_page(request: HttpRequest, template: Template, form: LaunchForm, status: int = 200) -> HttpResponse:
-    user = signed_in(request.user)
-    sizes = [size for size in template.sizes.all() if not size.retired]
-    asked = form.data.get("size")
-    chosen = next((size for size in sizes if size.slug == asked), template.default_size)
-    shown, now = pages.sizes_for_launch(sizes, chosen.slug)
-    price = next(size.per_hour for size in shown if size.checked)
-    team = next(iter(teams_of(user)), None)
-    card = cards.template_card(template, costs.per_hour(sizes))
-    context = {
-        "template": card,
-        "sizes": shown,
-        "form": form,
-        "per_hour": price,
-        "usual": Money(price.amount * USUAL_HOURS, price.currency),
-        "usual_text": f"a usual {USUAL_HOURS} h session",
-        "summary": [cards.Row("Starts", _starts(card, now)), cards.Row("Stops", "when you stop it")],
-        "charged_to": form.data.get("team") or (team.slug if team else "no team yet"),
-        "stays": "your home",
-        "lost": "/tmp, system packages",
-        "live_topics": [card.topic],
-    }
-    return render(request, "workspaces/launch.html", context, status=status)
-
-
-def _starts(card: cards.TemplateCard, now: bool) -> str:
-    if card.image_state != "ready":
-        return "when its image is built"
-    return "now, in a few seconds" if now else "when there is room"
-
-
-@login_required
-@require_POST
-def relaunch(request: HttpRequest) -> HttpResponse:
-    """One click from home: the same template, size and team again."""
-    try:
-        workspace = _create(request, request.POST.get("template", ""), request.POST.dict())
-    except Invalid as problem:
-        messages.error(request, pages.sentence_of(problem))
-        return redirect("workspace-new")
-    return redirect("workspace", workspace.pk)
 
 
 @login_required
@@ -144,12 +60,7 @@ def relaunch(request: HttpRequest) -> HttpResponse:
 def detail(request: HttpRequest, workspace_id: str) -> HttpResponse:
     user = signed_in(request.user)
     workspace = access.workspace_for(user, workspace_id, Right.VIEW)
-    return _detail_page(request, workspace, RenameForm(initial={"name": workspace.name}))
-
-
-def _detail_page(request: HttpRequest, workspace: Workspace, form: RenameForm, status: int = 200) -> HttpResponse:
-    context = pages.detail(signed_in(request.user), workspace) | {"rename_form": form}
-    return render(request, "workspaces/detail.html", context, status=status)
+    return change_views.page(request, workspace)
 
 
 @login_required
@@ -162,6 +73,8 @@ def fragment(request: HttpRequest, workspace_id: str, name: str) -> HttpResponse
         if workspace.deleted_at is not None:
             raise NotFound("This workspace was deleted.")
         return render(request, "workspaces/row.html", {"card": pages.workspace_card(user, workspace)})
+    if name == "log":
+        return render(request, "components/log.html", {"log": pages.log(workspace, request.GET)})
     if name not in FRAGMENTS:
         raise NotFound("There is no such part of a page.")
     return render(request, f"workspaces/detail.html#{name}", pages.detail(user, workspace))
@@ -172,12 +85,8 @@ def fragment(request: HttpRequest, workspace_id: str, name: str) -> HttpResponse
 def download_log(request: HttpRequest, workspace_id: str) -> StreamingHttpResponse:
     """The whole archived log as inert text."""
     workspace = access.workspace_for(signed_in(request.user), workspace_id, Right.VIEW)
-    lines = logs.lines_after(workspace.allocation) if workspace.allocation else iter(())
-    response = StreamingHttpResponse(
-        (f"{line.at} {line.stream} {line.text}\n" for line in lines), content_type="text/plain; charset=utf-8"
-    )
-    response["Content-Disposition"] = f'attachment; filename="{workspace.pk}.log"'
-    return response
+    lines = lines_after(workspace.allocation) if workspace.allocation else iter(())
+    return text_answer(lines, f"{workspace.pk}.log")
 
 
 def _button(request: HttpRequest, workspace_id: str, action: Any, right: Right = Right.MANAGE) -> HttpResponse:
@@ -194,13 +103,39 @@ def _button(request: HttpRequest, workspace_id: str, action: Any, right: Right =
 @login_required
 @require_POST
 def start(request: HttpRequest, workspace_id: str) -> HttpResponse:
-    return _button(request, workspace_id, actions.start, Right.USE)
+    return _button(request, workspace_id, actions.start, Right.OWN)
 
 
 @login_required
 @require_POST
 def stop(request: HttpRequest, workspace_id: str) -> HttpResponse:
     return _button(request, workspace_id, actions.stop)
+
+
+@login_required
+@require_POST
+def suspend(request: HttpRequest, workspace_id: str) -> HttpResponse:
+    return _button(request, workspace_id, actions.suspend)
+
+
+@login_required
+@require_http_methods(["GET", "HEAD", "POST"])
+def resume(request: HttpRequest, workspace_id: str) -> HttpResponse:
+    """POST does; GET, where somebody comes from the workspace's own address, asks, and its button leads in."""
+    if request.method == "POST":
+        return _button(request, workspace_id, actions.resume, Right.ENTER)
+    workspace = access.workspace_for(signed_in(request.user), workspace_id, Right.ENTER)
+    if state_of(workspace.allocation, workspace.deleted_at is not None) != W.SUSPENDED:
+        return redirect("workspace", workspace.pk)
+    question = {
+        "title": f"Resume {workspace.name}?",
+        "sentence": "It is suspended. It goes on where it was, with all that it holds in memory.",
+        "action_url": f"/workspaces/{workspace.pk}/open/",
+        "action_label": "Resume and open",
+        "action_style": "btn-primary",
+        "cancel_url": f"/workspaces/{workspace.pk}/",
+    }
+    return render(request, "confirm.html", question)
 
 
 @login_required
@@ -221,7 +156,7 @@ def rename(request: HttpRequest, workspace_id: str) -> HttpResponse:
             return redirect("workspace", workspace.pk)
         except Problem as problem:
             form.add_error("name", pages.sentence_of(problem))
-    return _detail_page(request, workspace, form, status=422)
+    return change_views.page(request, workspace, rename_form=form)
 
 
 @login_required

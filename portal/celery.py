@@ -6,7 +6,11 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from celery import Celery, Task
+from celery.signals import worker_init
+from django.core.exceptions import ImproperlyConfigured
 from kombu.exceptions import KombuError
+
+from portal.lib.starting import refuse_if_misconfigured
 
 logger = logging.getLogger(__name__)
 
@@ -48,6 +52,15 @@ app.conf.update(
 )
 app.autodiscover_tasks()
 
+
+@worker_init.connect
+def _refuse_to_start(**_: Any) -> None:
+    try:
+        refuse_if_misconfigured()
+    except ImproperlyConfigured as error:
+        raise SystemExit(str(error)) from None  # of anything else Celery says a word and goes on
+
+
 F = TypeVar("F", bound=Callable[..., None])
 
 
@@ -61,6 +74,17 @@ def heavy(function: F) -> "Task[Any, Any]":
     """As `short`, but it may take an hour and runs where it delays nobody."""
     task: Task[Any, Any] = app.task(soft_time_limit=9 * HEAVY_LIMIT // 10, time_limit=HEAVY_LIMIT)(function)
     app.conf.task_routes[task.name] = {"queue": "heavy"}
+    return task
+
+
+def waiting(function: F) -> "Task[Any, Any]":
+    """As `short`, but it does little more than wait, and many run side by side in threads.
+
+    Celery can end no thread, and when the broker comes back it would try to end what is not acknowledged yet: so
+    such a task is acknowledged early, and whoever rings for it rings again when it was lost.
+    """
+    task: Task[Any, Any] = app.task(acks_late=False)(function)
+    app.conf.task_routes[task.name] = {"queue": "waiting"}
     return task
 
 

@@ -1,5 +1,6 @@
 """All settings of Berth: the only place that reads the environment; a first run needs none of it set."""
 
+import re
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
@@ -9,28 +10,50 @@ from urllib.parse import urlsplit
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
+from portal.lib import sealing
+
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 env = environ.FileAwareEnv(
+    BERTH_ACTIVITY_SECONDS=(float, 30.0),
     BERTH_AGENT_NODE=(str, ""),
+    BERTH_APT_MIRROR=(str, ""),
     BERTH_CA_BUNDLE=(str, ""),
     BERTH_CONTAINER_NETWORKS=(str, "10.201.0.0/16"),
     BERTH_CPU_OVERCOMMIT=(float, 4.0),
     BERTH_CURRENCY=(str, "EUR"),
     BERTH_DATA=(str, str(BASE_DIR / ".berth")),
     BERTH_DEBUG=(bool, False),
+    BERTH_DEMO_HISTORY=(bool, False),
     BERTH_ENGINE_URL=(str, ""),
+    BERTH_FILES_ADDRESS=(str, "127.0.0.1:8005"),
+    BERTH_HOME_GB=(int, 50),
+    BERTH_JOB_FILES_DAYS=(int, 90),
+    BERTH_EXECUTE_SOCKET=(str, ""),
     BERTH_INSTANCE=(str, "local"),
     BERTH_LIVE_ADDRESS=(str, "127.0.0.1:8002"),
+    BERTH_LOG_DAYS=(int, 90),
+    BERTH_LOG_GB=(float, 1.0),
+    BERTH_MAIL_FROM=(str, "Berth <berth@localhost>"),
+    BERTH_NOTICE_DAYS=(int, 90),
+    BERTH_NPM_REGISTRY=(str, ""),
+    BERTH_PIP_INDEX_URL=(str, ""),
     BERTH_PORT=(int, 8000),
     BERTH_PORTAL_URL=(str, "http://localhost:8000"),
     BERTH_REACHABLE_NETWORKS=(list, []),
     BERTH_RELAY_ADDRESS=(str, "127.0.0.1:8003"),
     BERTH_RUNTIME=(str, "docker"),
+    BERTH_SECRETS_KEYS=(str, ""),
     BERTH_SECRET_KEY=(str, ""),
+    BERTH_SIMULATED_GPUS=(str, ""),
+    BERTH_TEAM_GB=(int, 200),
+    BERTH_VOLUMES=(str, ""),
+    BERTH_SSH_PORT=(int, 8004),
+    BERTH_WEBHOOK_HOSTS=(list, []),
     BERTH_WEB_ADDRESS=(str, "127.0.0.1:8001"),
     BERTH_WORKSPACE_URL=(str, "http://{id}.localhost:8000/"),
     DATABASE_URL=(str, "postgres://postgres@127.0.0.1:5432/berth"),
+    EMAIL_URL=(str, "dummymail://"),
     REDIS_URL=(str, "redis://127.0.0.1:6379/0"),
 )
 
@@ -65,25 +88,77 @@ def _secret_key() -> str:
     return path.read_text().strip()
 
 
+def _mirror(name: str) -> str:
+    """An address without a password: it can be read in the history of what is built with it."""
+    address: str = env(name).strip().rstrip("/")
+    parts = urlsplit(address)
+    if address and (parts.scheme not in ("http", "https") or "@" in parts.netloc or set(address) & set(" ,'\"\\\n$")):
+        raise ImproperlyConfigured(f"{name} must be an http(s) address without user name or password.")
+    return address
+
+
+def _secrets_keys() -> tuple[sealing.Key, ...]:
+    try:
+        return sealing.keys(env("BERTH_SECRETS_KEYS"), SECRET_KEY)
+    except ValueError as error:
+        raise ImproperlyConfigured(f"BERTH_SECRETS_KEYS: {error}.") from None
+
+
+def _simulated_gpus() -> dict[str, int]:
+    """Devices to declare, by class: `a100:2,l4:4`."""
+    declared: dict[str, int] = {}
+    for part in filter(None, (part.strip() for part in env("BERTH_SIMULATED_GPUS").split(","))):
+        name, _, count = part.partition(":")
+        if not re.fullmatch("[a-z0-9][a-z0-9-]{0,38}", name) or not re.fullmatch("[0-9]{1,2}", count):
+            raise ImproperlyConfigured(f"BERTH_SIMULATED_GPUS: “{part}” is no class and number, such as a100:2.")
+        declared[name] = int(count)
+    return declared
+
+
 DEBUG = env("BERTH_DEBUG")
 SECRET_KEY = _secret_key()
+SECRETS_KEYS = _secrets_keys()
 
 INSTANCE = env("BERTH_INSTANCE").strip()
 RUNTIME = env("BERTH_RUNTIME")
 ENGINE_URL = env("BERTH_ENGINE_URL")
 CA_BUNDLE = env("BERTH_CA_BUNDLE")
+PIP_INDEX_URL = _mirror("BERTH_PIP_INDEX_URL")
+NPM_REGISTRY = _mirror("BERTH_NPM_REGISTRY")
+APT_MIRROR = _mirror("BERTH_APT_MIRROR")
 CONTAINER_NETWORKS = env("BERTH_CONTAINER_NETWORKS")
 REACHABLE_NETWORKS = env("BERTH_REACHABLE_NETWORKS")
 CPU_OVERCOMMIT = env("BERTH_CPU_OVERCOMMIT")
 CURRENCY = env("BERTH_CURRENCY")
+DEMO_HISTORY = env("BERTH_DEMO_HISTORY")
+SIMULATED_GPUS = _simulated_gpus()
 GATEWAY_PORT = env("BERTH_PORT")
 WEB_ADDRESS = env("BERTH_WEB_ADDRESS")
 LIVE_ADDRESS = env("BERTH_LIVE_ADDRESS")
 RELAY_ADDRESS = env("BERTH_RELAY_ADDRESS")
+FILES_ADDRESS = env("BERTH_FILES_ADDRESS")
 PORTAL_URL = env("BERTH_PORTAL_URL").rstrip("/")
 WORKSPACE_URL = env("BERTH_WORKSPACE_URL")
 AGENT_NODE = env("BERTH_AGENT_NODE")
+VOLUMES = env("BERTH_VOLUMES") or (
+    "/var/lib/docker/volumes" if RUNTIME == "docker" else str(BERTH_DATA / "runtime/volumes")
+)
+HOME_GB = env("BERTH_HOME_GB")
+TEAM_GB = env("BERTH_TEAM_GB")
+JOB_FILES_DAYS = env("BERTH_JOB_FILES_DAYS")
+SSH_PORT = env("BERTH_SSH_PORT")
+SSH_HOST_KEY = BERTH_DATA / "ssh-host-key"
+EXECUTE_SOCKET = env("BERTH_EXECUTE_SOCKET") or str(BERTH_DATA / "run" / "execute.sock")
 LOG_STORAGE = BERTH_DATA / "logs"
+LOG_BYTES = int(env("BERTH_LOG_GB") * 1024**3)
+LOG_KEPT = timedelta(days=env("BERTH_LOG_DAYS")) or None
+ACTIVITY_SECONDS = env("BERTH_ACTIVITY_SECONDS")
+NOTICE_DAYS = env("BERTH_NOTICE_DAYS")
+WEBHOOK_HOSTS = [host.strip().lower() for host in env("BERTH_WEBHOOK_HOSTS")]
+
+DEFAULT_FROM_EMAIL = env("BERTH_MAIL_FROM")
+vars().update(env.email("EMAIL_URL"))
+EMAIL_TIMEOUT = 20
 
 SECURE = urlsplit(PORTAL_URL).scheme == "https"
 ALLOWED_HOSTS = [urlsplit(PORTAL_URL).hostname or "localhost", "127.0.0.1"]
@@ -117,9 +192,13 @@ INSTALLED_APPS = [
     "portal.audit",
     "portal.live",
     "portal.accounts",
+    "portal.notices",
+    "portal.announcements",
+    "portal.quotas",
     "portal.compute",
     "portal.usage",
     "environments",
+    "jobs",
     "portal.gateway",
     "portal.api",
     "portal.ui",
@@ -129,6 +208,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "portal.ui.middleware.content_security_policy",
+    "portal.ui.middleware.time_zone",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -169,7 +249,13 @@ DATABASES["default"] |= {
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 REDIS_URL = env("REDIS_URL")
-CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}}
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": REDIS_URL,
+        "OPTIONS": {"socket_timeout": 2, "socket_connect_timeout": 2},
+    }
+}
 
 AUTH_USER_MODEL = "accounts.User"
 AUTHENTICATION_BACKENDS = [
@@ -238,7 +324,15 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {
         "Phase": "portal.compute.states.Phase",
         "WorkspaceState": "environments.states.WorkspaceState",
+        "JobState": "jobs.states.JobState",
+        "ModelVersionState": "jobs.model_states.VersionState",
         "ImageState": "environments.states.ImageState",
+        "SecretKind": "portal.accounts.models.SecretKind",
+        "NoticeKind": "portal.notices.states.Kind",
+        "ToldKind": "portal.notices.states.CHOSEN",
+        "MailedKind": "portal.notices.states.CHOSEN_BY_MAIL",
+        "DeliveryState": "portal.notices.states.DeliveryState",
+        "SweepKind": "jobs.plan_states.Space",
         "ImageReadiness": "environments.catalog_api.READINESS",
     },
 }
@@ -251,5 +345,5 @@ LOGGING = {
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": "INFO"},
-    "loggers": {"axes": {"level": "WARNING"}, "django.request": {"level": "ERROR"}},
+    "loggers": {"asyncssh": {"level": "WARNING"}, "axes": {"level": "WARNING"}, "django.request": {"level": "ERROR"}},
 }

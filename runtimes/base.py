@@ -9,6 +9,15 @@ from enum import StrEnum
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
+FILES = "/run/berth"
+"""Where the files of a spec lie; what runs finds the place in the variable BERTH_FILES, also where it is another."""
+VARIABLES = f"{FILES}/environment"
+"""A file that sets variables, in the shell's language: whoever starts the command reads it first."""
+
+
+SIMULATED = "simulated-"
+"""A GPU whose uuid begins so is declared, not there: what runs is told of it, no engine is asked for it."""
+
 
 class RuntimeFailure(Exception):
     """Something the engine said no to; the message is one sentence a person can read."""
@@ -50,6 +59,8 @@ class Spec:
     `labels` must hold `berth.instance`, `berth.allocation`, `berth.owner`, `berth.generation`.
     With a port, `{port}` in the command and in values of the environment stands for the port to listen on
     (containers: `port` itself; processes: a free one), in every driver.
+    `files` are placed under FILES before the start, for the user's eyes only. They are no part of what the engine
+    keeps of a container, nor of `digest` and `repr`: they may hold secrets.
     """
 
     name: str
@@ -66,11 +77,13 @@ class Spec:
     pids: int = 4096
     tmp: int = 2 * 1024**3
     shm: int = 256 * 1024**2
+    files: Mapping[str, bytes] = field(default_factory=dict, repr=False)
 
     @property
     def digest(self) -> str:
         """SHA-256 of the spec, written as label `berth.spec`: equal digests are the same container."""
-        plain = asdict(self) | {"cpu": float(self.cpu)}
+        plain = asdict(replace(self, files={})) | {"cpu": float(self.cpu)}
+        del plain["files"]
         return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
 
     def listening_on(self, port: int | None) -> "Spec":
@@ -102,19 +115,26 @@ class Observation:
     """`ip:port` that the gateway and probes can reach while running, if the spec names a port."""
     started_at: datetime | None = None
     finished_at: datetime | None = None
+    """Never before `started_at`."""
     exit_code: int | None = None
     out_of_memory: bool = False
     error: str = ""
     """The engine's own words when it could not start the container."""
+    frozen: bool = False
+    """It runs, and nothing in it moves; see Runtime.freeze."""
 
 
 @dataclass(frozen=True, slots=True)
 class LogLine:
-    """One line without its line end; `at` is when the engine received it; stream is stdout or stderr."""
+    """One line without its line end; `at` is when the engine received it; stream is stdout or stderr.
+
+    `returned`: a bare `\\r` ended it, as in a progress bar: the stream's next line is written over it.
+    """
 
     at: datetime
     stream: str
     text: str
+    returned: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +144,32 @@ class Usage:
     at: datetime
     cpu_seconds: float
     memory: int
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """One process inside: the name of its program, and whether it belongs to a terminal."""
+
+    command: str
+    terminal: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Gpu:
+    """One GPU of a machine: `uuid` is what a spec names, `product` the maker's name, memory in bytes.
+
+    `utilisation` is the share of the last moments in which it worked, from 0 to 1; None where nobody can say.
+    """
+
+    uuid: str
+    product: str
+    number: int
+    memory: int
+    utilisation: float | None = None
+
+    @property
+    def simulated(self) -> bool:
+        return self.uuid.startswith(SIMULATED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +199,37 @@ class Progress:
     message: str
 
 
+@dataclass(frozen=True, slots=True)
+class Command:
+    """Another program to run inside: its arguments, extra variables, and columns and rows if it gets a terminal."""
+
+    arguments: tuple[str, ...]
+    environment: Mapping[str, str] = field(default_factory=dict)
+    terminal: tuple[int, int] | None = None
+
+
+class Execution(Protocol):
+    """A program that runs beside what the container was started for. One thread may read while another writes."""
+
+    def read(self) -> tuple[str, bytes] | None:
+        """The next output as (stdout or stderr, bytes), waiting for it; None at the end. A terminal has stdout only."""
+
+    def write(self, data: bytes) -> None:
+        """Give it input, waiting until it is taken. Nothing happens when the program has ended."""
+
+    def end_input(self) -> None:
+        """Its input ends here."""
+
+    def resize(self, columns: int, rows: int) -> None:
+        """The terminal has another size now; nothing happens without one."""
+
+    def exit_code(self) -> int:
+        """After the end of the output: how it ended."""
+
+    def close(self) -> None:
+        """Nobody listens any more. A program on a terminal is told to hang up."""
+
+
 OnProgress = Callable[[Progress], None]
 """May raise to cancel; the exception passes through the driver untouched."""
 
@@ -165,16 +242,22 @@ class Runtime(Protocol):
     kind: str
     isolated: bool
     """False when what runs can reach the host's files and processes (the pages say so)."""
+    freezes: bool
+    """False when `freeze` always raises EngineRefused."""
 
     def check(self) -> EngineInfo:
         """The engine answers and this is its capacity."""
+
+    def gpus(self) -> tuple[Gpu, ...]:
+        """The devices of its machine that answer now, where they can be seen from here; may take seconds."""
 
     def ensure(self, spec: Spec) -> Observation:
         """Create or adopt, and start once.
 
         After it, exactly one container of `spec.name` exists, made from this spec (label `berth.spec`
         equals `spec.digest`), and it has been started at least once; one that has already exited stays
-        exited, so that its exit code can be read. Volumes and the network it names exist.
+        exited, so that its exit code can be read. Volumes and the network it names exist, and the files of this
+        spec were there before it started, also when the container was made by an earlier call.
         Raises ImageMissing, SpecConflict (another spec under that name: nothing changed), EngineRefused.
         """
 
@@ -192,23 +275,48 @@ class Runtime(Protocol):
         """Ask it to end (SIGTERM), or end it at once (SIGKILL); returns without waiting.
 
         After it, the signal was delivered or the container was not running. Absent is success.
+        A frozen one is thawed, so that the signal reaches it.
         """
 
+    def freeze(self, name: str) -> None:
+        """After it, nothing in the container moves: it keeps its memory, its address and its connections, and uses
+        no CPU. One that is frozen stays so; one that does not run, or is absent, is left as it is.
+        """
+
+    def thaw(self, name: str) -> None:
+        """After it, everything in the container goes on where it was. Not frozen, ended and absent are success."""
+
     def remove(self, name: str) -> None:
-        """After it, no container of that name exists; a running one is killed first. Absent is success."""
+        """After it, no container of that name exists; a running or frozen one is killed first. Absent is success."""
 
     def logs(self, name: str, since: datetime | None, *, follow: bool) -> Iterator[LogLine]:
         """Lines at or after `since` in order; with `follow` until the container ends (not bounded in time).
 
-        Ends quietly when the container is absent. `\\r` and `\\n` both end a line, and NUL is left out.
+        Ends quietly when the container is absent. `\\r` and `\\n` both end a line, and NUL is left out; a line
+        that `\\r` ended says so, once it is known that no `\\n` follows.
         A line is cut at 8 KiB: what follows up to its end is dropped, and the cut line ends with a mark.
+        """
+
+    def execute(self, name: str, command: Command) -> Execution:
+        """Run another program in a running container, as its user and in its home.
+
+        Raises EngineRefused when the container does not run, is frozen or is not ours.
         """
 
     def stats(self, name: str) -> Usage | None:
         """Counters of a running container; None when it does not run."""
 
+    def processes(self, name: str) -> tuple[Process, ...] | None:
+        """What runs inside now; None when it does not run. EngineRefused where the engine cannot say."""
+
     def events(self) -> Iterator[str]:
         """Names of our containers as something happens to them, until the connection breaks. Hints only."""
+
+    def make_volume(self, name: str, image: str | None) -> bool:
+        """After it, the volume exists and, where it answers True, belongs to who runs in containers.
+
+        Some engines need a container of `image`, which is never started, to give it away.
+        """
 
     def remove_volume(self, name: str) -> None:
         """After it, the volume and what was in it are gone. Absent is success; EngineRefused while in use."""
@@ -224,8 +332,14 @@ class Runtime(Protocol):
     def find_image(self, reference: str) -> ImageInfo | None:
         """The image under that id, digest or tag, or None."""
 
+    def resolve_image(self, tag: str) -> str:
+        """`repository@sha256:…`: what the registry has under this tag now. EngineRefused with its reason."""
+
     def pull_image(self, reference: str, on_progress: OnProgress) -> ImageInfo:
-        """Bring `reference` here; may take an hour. Raises EngineRefused with the registry's reason."""
+        """Bring `reference` here; may take an hour. Raises EngineRefused with the registry's reason.
+
+        Ends soon after `on_progress` has raised, and so does a build; it is called each second at least.
+        """
 
     def build_image(self, tag: str, context: Path, on_progress: OnProgress) -> ImageInfo:
         """Build the Dockerfile in `context`; may take an hour. Raises EngineRefused with the last lines.
@@ -235,3 +349,9 @@ class Runtime(Protocol):
 
     def import_image(self, tag: str, tar: BinaryIO) -> ImageInfo:
         """Make an image of one layer from a tar stream of a root file system."""
+
+    def remove_image(self, reference: str) -> None:
+        """After it, nothing here has that name. Absent is success.
+
+        EngineRefused while a container uses it, or where another instance built it: nothing changed.
+        """

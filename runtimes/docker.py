@@ -1,6 +1,7 @@
 """The Docker driver: one engine behind its socket, spoken to over the SDK."""
 
 import ipaddress
+import secrets
 import tarfile
 import threading
 import time
@@ -8,39 +9,50 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import datetime
-from io import BytesIO
 from itertools import islice
 from pathlib import Path
 from posixpath import split
 from typing import Any
 
 from docker import APIClient
+from docker.errors import NotFound
 from docker.types import IPAMConfig, IPAMPool
 
-from runtimes import isolation
+from runtimes import files, isolation, nvidia
 from runtimes.base import (
+    Command,
     ContainerState,
     EngineInfo,
     EngineRefused,
     EngineUnreachable,
+    Gpu,
     LogLine,
     Mount,
     Observation,
+    Process,
     RuntimeFailure,
     Spec,
     SpecConflict,
     Usage,
 )
-from runtimes.docker_answers import FreshLines, log_lines, observation, seconds_of, state_of, usage_of
+from runtimes.docker_answers import (
+    PS_OPTIONS,
+    observation,
+    processes_of,
+    seconds_of,
+    state_of,
+    usage_of,
+)
 from runtimes.docker_engine import Absent, Conflict, Engine, StreamedAnswer, open_stream
+from runtimes.docker_execution import DockerExecution
 from runtimes.docker_images import DockerImages
-from runtimes.hardening import container_config
+from runtimes.docker_log import DockerLog
+from runtimes.hardening import container_config, unstarted
 from runtimes.rules import check_name, check_spec
 from runtimes.subnets import candidates
 
 _DESCRIBE_LIMIT = 5.0
 _ATTEMPTS = 64
-_OWNER_ID = 1000
 
 
 class DockerRuntime(DockerImages):
@@ -54,6 +66,7 @@ class DockerRuntime(DockerImages):
 
     kind = "docker"
     isolated = True
+    freezes = True
 
     def __init__(
         self,
@@ -67,7 +80,7 @@ class DockerRuntime(DockerImages):
         super().__init__(Engine(base_url, limit), check_name(instance), ca_bundle)
         self._networks = str(ipaddress.IPv4Network(networks))
         self._reachable = tuple(reachable)
-        self._given: set[str] = set()  # volumes seen to belong to the user: looking costs 50 ms a start
+        self._given: set[str] = set()  # volumes seen to belong to the user
         self._locks = [threading.Lock() for _ in range(64)]
 
     def check(self) -> EngineInfo:
@@ -75,6 +88,9 @@ class DockerRuntime(DockerImages):
         self._engine.forget_connections()
         info = self._engine.ask(lambda api: api.info(), reading=True)
         return EngineInfo(info["Name"], info["ServerVersion"], float(info["NCPU"]), info["MemTotal"])
+
+    def gpus(self) -> tuple[Gpu, ...]:
+        return nvidia.devices() if self._engine.on_this_machine else ()
 
     def ensure(self, spec: Spec) -> Observation:
         check_spec(spec, self._instance)
@@ -92,7 +108,8 @@ class DockerRuntime(DockerImages):
         return observation(found) if found else Observation(name, ContainerState.ABSENT)
 
     def list(self, instance: str) -> list[Observation]:
-        filters = {"label": f"berth.instance={instance}"}
+        # What builds on an image of ours inherits its labels: only a container of Berth's own names an allocation.
+        filters = {"label": [f"berth.instance={instance}", "berth.allocation"]}
         with self._engine.within():
             rows = self._engine.ask(lambda api: api.containers(all=True, filters=filters), reading=True)
         until = time.monotonic() + self._engine.seconds
@@ -103,7 +120,18 @@ class DockerRuntime(DockerImages):
     def stop(self, name: str, *, force: bool = False) -> None:
         with self._engine.within(), suppress(Absent, Conflict):
             if self._describe_ours(name):
+                self.thaw(name)
                 self._engine.ask(lambda api: api.kill(name, signal="SIGKILL" if force else "SIGTERM"))
+
+    def freeze(self, name: str) -> None:
+        with self._engine.within(), suppress(Absent, Conflict):
+            if (found := self._describe_ours(name)) and not observation(found).frozen:
+                self._engine.ask(lambda api: api.pause(name))
+
+    def thaw(self, name: str) -> None:
+        with self._engine.within(), suppress(Absent, Conflict):
+            if (found := self._describe_ours(name)) and observation(found).frozen:
+                self._engine.ask(lambda api: api.unpause(name))
 
     def remove(self, name: str) -> None:
         with self._engine.within():
@@ -116,11 +144,19 @@ class DockerRuntime(DockerImages):
     def logs(self, name: str, since: datetime | None, *, follow: bool) -> Iterator[LogLine]:
         if not self._describe_ours(name):
             return
-        fresh = FreshLines(since)
-        yield from filter(fresh.takes, self._read_logs(name, since, follow))
+        log = DockerLog(since)
+        yield from self._read_logs(log, name, since, follow)
         if follow:
             # The engine hangs up when the container ends, often before it has sent the last line.
-            yield from filter(fresh.takes, self._read_logs(name, fresh.start_again(), False))
+            yield from self._read_logs(log, name, log.start_again(), False)
+        yield from log.end()
+
+    def execute(self, name: str, command: Command) -> DockerExecution:
+        with self._engine.within():
+            found = self._describe_ours(name)
+            if found is None or found["State"]["Status"] != "running":
+                raise EngineRefused(f"{name} does not run.")
+            return DockerExecution(self._engine, name, command, secrets.token_hex(8))
 
     def stats(self, name: str) -> Usage | None:
         with self._engine.within(), suppress(Absent, Conflict):
@@ -130,11 +166,17 @@ class DockerRuntime(DockerImages):
                 )
         return None
 
+    def processes(self, name: str) -> tuple[Process, ...] | None:
+        with self._engine.within(), suppress(Absent, Conflict):
+            if self._describe_ours(name):
+                return processes_of(self._engine.ask(lambda api: api.top(name, PS_OPTIONS), reading=True))
+        return None
+
     def events(self) -> Iterator[str]:
         filters: dict[str, Any] = {
             "type": ["container"],
             "label": [f"berth.instance={self._instance}"],
-            "event": ["create", "start", "oom", "die", "destroy"],
+            "event": ["create", "start", "pause", "unpause", "oom", "die", "destroy"],
         }
         stream = self._engine.ask(lambda api: api.events(decode=True, filters=filters), reading=True)
         try:
@@ -143,8 +185,23 @@ class DockerRuntime(DockerImages):
         finally:
             stream.close()
 
+    def make_volume(self, name: str, image: str | None) -> bool:
+        mount = Mount(check_name(name), "/home/volume")
+        with self._engine.within():
+            self._have_volume(mount)
+            if mount.volume not in self._given and image:
+                self._give_by_container(mount, image)
+        return mount.volume in self._given
+
     def remove_volume(self, name: str) -> None:
-        self._remove_labelled(name, lambda api: api.inspect_volume(name), lambda api: api.remove_volume(name))
+        """Also where a `make_volume` was killed before it took its helper away, which holds the volume."""
+
+        def remove(api: APIClient) -> None:
+            with suppress(NotFound):
+                api.remove_container(_helper_of(name), force=True)
+            api.remove_volume(name)
+
+        self._remove_labelled(name, lambda api: api.inspect_volume(name), remove)
 
     def remove_network(self, name: str) -> None:
         self._remove_labelled(name, lambda api: api.inspect_network(name), lambda api: api.remove_network(name))
@@ -221,6 +278,8 @@ class DockerRuntime(DockerImages):
             if not mount.read_only and mount.volume not in self._given:
                 self._give_to_user(spec.name, mount.target)
                 self._given.add(mount.volume)
+        if spec.files:
+            self._engine.ask(lambda api: api.put_archive(spec.name, "/", files.archive(spec.files)))
         try:
             self._engine.ask(lambda api: api.start(spec.name))
         except Absent:
@@ -229,11 +288,28 @@ class DockerRuntime(DockerImages):
             self._engine.ask(lambda api: api.start(spec.name))
 
     def _give_to_user(self, name: str, target: str) -> None:
-        """A new volume belongs to root where the image has no such folder; others stay as they are."""
+        """A new volume belongs to root where the image has no such folder; others stay as they are.
+
+        The engine takes 50 ms to tell whose it is, so `_have_volume` looks for itself where it can.
+        """
         header = self._engine.ask(lambda api: _first_block(api, name, target), reading=True)
         if tarfile.TarInfo.frombuf(header, "utf-8", "surrogateescape").uid == 0:
             parent, folder = split(target)
-            self._engine.ask(lambda api: api.put_archive(name, parent, _folder_of_user(folder)))
+            self._engine.ask(lambda api: api.put_archive(name, parent, files.folder(folder)))
+
+    def _give_by_container(self, mount: Mount, image: str) -> None:
+        """Through a container that never starts: the engine itself cannot say whose a volume is."""
+        helper = _helper_of(mount.volume)
+        host = unstarted(mount)
+        config = {"Image": image, "Cmd": ["true"], "Labels": {"berth.volume": mount.volume}, "HostConfig": host}
+        with suppress(Conflict):  # one that an interrupted call has left
+            self._engine.ask(lambda api: api.create_container_from_config(config, helper))
+        try:
+            self._give_to_user(helper, mount.target)
+            self._given.add(mount.volume)
+        finally:
+            with suppress(Absent, Conflict):
+                self._engine.ask(lambda api: api.remove_container(helper, force=True))
 
     def _have_volume(self, mount: Mount) -> None:
         try:
@@ -243,6 +319,9 @@ class DockerRuntime(DockerImages):
             labels = {**mount.labels, "berth.instance": self._instance}
             found = self._engine.ask(lambda api: api.create_volume(mount.volume, driver="local", labels=labels))
         self._must_be_ours(mount.volume, found)
+        with suppress(OSError):  # an engine elsewhere, or no right to look
+            if Path(found["Mountpoint"]).stat().st_uid == files.OWNER:
+                self._given.add(mount.volume)
 
     def _have_network(self, spec: Spec) -> None:
         for attempt in range(_ATTEMPTS):
@@ -286,9 +365,9 @@ class DockerRuntime(DockerImages):
             self._must_be_ours(name, self._engine.ask(inspect, reading=True))
             self._engine.ask(remove)
 
-    def _read_logs(self, name: str, since: datetime | None, follow: bool) -> Iterator[LogLine]:
+    def _read_logs(self, log: DockerLog, name: str, since: datetime | None, follow: bool) -> Iterator[LogLine]:
         with suppress(Absent), self._open_logs(name, since, follow) as answer:
-            yield from log_lines(answer.read)
+            yield from log.lines(answer.read)
 
     def _open_logs(self, name: str, since: datetime | None, follow: bool) -> StreamedAnswer:
         params = {
@@ -304,16 +383,12 @@ class DockerRuntime(DockerImages):
         return self._engine.ask(lambda api: open_stream(api, path, params, limits), reading=True)
 
 
+def _helper_of(volume: str) -> str:
+    """The container through which a volume is given to the user."""
+    return f"{volume}-given"
+
+
 def _first_block(api: APIClient, name: str, path: str) -> bytes:
     """The tar header of a folder in a container, which names its owner; the rest is not read."""
     with open_stream(api, f"/containers/{name}/archive", {"path": path}, (5, 10)) as answer:
         return answer.read(tarfile.BLOCKSIZE)
-
-
-def _folder_of_user(name: str) -> bytes:
-    buffer = BytesIO()
-    folder = tarfile.TarInfo(name)
-    folder.type, folder.mode, folder.uid, folder.gid = tarfile.DIRTYPE, 0o755, _OWNER_ID, _OWNER_ID
-    with tarfile.open(fileobj=buffer, mode="w") as tar:
-        tar.addfile(folder)
-    return buffer.getvalue()

@@ -1,7 +1,10 @@
 """The connection to one Docker engine: time limits, and the one table from the SDK's errors to ours."""
 
+import io
 import math
-from collections.abc import Callable, Iterator
+import socket
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from typing import Any, Self, TypeVar
 
 import requests
@@ -71,11 +74,19 @@ class Engine(Bounded):
 
     def _connected(self) -> APIClient:
         if self._client is None:
-            client = APIClient(self._base_url, version="auto", timeout=math.ceil(self.seconds))
-            # Proxy variables are for the internet, not for the engine's socket.
-            client.trust_env = False
-            self._client = client
+            self._client = self._new_client()
         return self._client
+
+    def _new_client(self) -> APIClient:
+        client = APIClient(self._base_url, version="auto", timeout=math.ceil(self.seconds))
+        # Proxy variables are for the internet, not for the engine's socket.
+        client.trust_env = False
+        return client
+
+    @property
+    def on_this_machine(self) -> bool:
+        """Over a network it may be anywhere."""
+        return self._base_url is None or self._base_url.startswith("unix:")
 
     def forget_connections(self) -> None:
         """The next call makes a new one."""
@@ -96,10 +107,16 @@ class Engine(Bounded):
             raise failure from error
 
     def messages(self, work: Callable[[Any], Iterator[dict[str, Any]]]) -> Iterator[dict[str, Any] | None]:
-        """Those of a pull or build, for an hour at most; None each second without one."""
+        """Those of a pull or build, for an hour at most; None each second without one.
+
+        Who stops reading hangs up, and the engine then stops the work.
+        """
+        answers: list[requests.Response] = []
 
         def opened() -> Iterator[dict[str, Any]]:
-            yield from work(self._connected())
+            client = self._new_client()  # of its own, because shared ones are never hung up on
+            client.hooks["response"].append(lambda answer, *_, **__: answers.append(answer))
+            yield from work(client)
 
         try:
             for message in self.stream(opened(), HOUR):
@@ -107,6 +124,17 @@ class Engine(Bounded):
                 yield message
         except _OF_THE_SDK as error:
             raise translated(error) from error
+        finally:
+            _hang_up(answers)
+
+
+def _hang_up(answers: Iterable[requests.Response]) -> None:
+    """A thread that waits for more of them is told that there is none."""
+    for answer in answers:
+        sock = getattr(getattr(answer.raw, "connection", None), "sock", None)
+        if sock is not None:
+            with suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
 
 
 def raise_if_error(message: dict[str, Any]) -> None:
@@ -114,11 +142,27 @@ def raise_if_error(message: dict[str, Any]) -> None:
         raise EngineRefused(str(message["error"]).strip())
 
 
+class _Arriving(io.RawIOBase):
+    """The body of an answer, as it comes."""
+
+    def __init__(self, response: requests.Response) -> None:
+        self._body = response.raw
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        data = self._body.read1(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+
 class StreamedAnswer:
     """The body of an answer, read as it comes."""
 
     def __init__(self, response: requests.Response) -> None:
         self._response = response
+        self._body = io.BufferedReader(_Arriving(response), 64 * 1024)
 
     def __enter__(self) -> Self:
         return self
@@ -132,7 +176,7 @@ class StreamedAnswer:
     def read(self, count: int) -> bytes:
         """`count` bytes, or fewer when the answer ends."""
         try:
-            return bytes(self._response.raw.read(count))
+            return self._body.read(count)
         except (urllib3.exceptions.HTTPError, OSError) as error:
             raise EngineUnreachable(_sentence(error)) from error
 

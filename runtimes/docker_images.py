@@ -1,7 +1,8 @@
-"""The image verbs of the Docker driver: find, pull, build, import."""
+"""The image verbs of the Docker driver: find, resolve, pull, build, import, remove."""
 
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, BinaryIO, cast
 
@@ -31,6 +32,13 @@ class DockerImages:
             return None
         return ImageInfo(found["Id"], found["Size"], moment(found.get("Created") or ""))
 
+    def resolve_image(self, tag: str) -> str:
+        try:
+            found = self._engine.ask(lambda api: api.inspect_distribution(tag))
+        except (ImageMissing, Absent) as error:
+            raise EngineRefused(str(error)) from error
+        return f"{parse_repository_tag(tag)[0]}@{found['Descriptor']['digest']}"
+
     def pull_image(self, reference: str, on_progress: OnProgress) -> ImageInfo:
         progress, last = PullProgress(), Progress(None, f"Asking for {reference}")
         for message in self._pulled(reference):
@@ -57,6 +65,17 @@ class DockerImages:
         for line in answer.splitlines():
             raise_if_error(json.loads(line))
         return self._must_find(tag)
+
+    def remove_image(self, reference: str) -> None:
+        try:
+            found = self._engine.ask(lambda api: api.inspect_image(reference), reading=True)
+        except (ImageMissing, Absent):
+            return
+        builder = (found["Config"].get("Labels") or {}).get("berth.instance", self._instance)
+        if builder != self._instance:
+            raise EngineRefused(f"{reference} was built by another Berth on this engine; it was left alone.")
+        with suppress(ImageMissing, Absent):
+            self._engine.ask(lambda api: api.remove_image(reference))
 
     def _pulled(self, reference: str) -> Iterator[dict[str, Any] | None]:
         try:

@@ -1,184 +1,32 @@
-"""The fake driver: an engine in memory with a clock of its own and faults on demand, for tests and demos."""
+"""The fake driver: it drives an engine in memory, for tests and demos."""
 
 import hashlib
-import threading
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from enum import StrEnum
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import BinaryIO
 
 from runtimes.base import (
-    ContainerState,
+    Command,
     EngineInfo,
     EngineRefused,
     EngineUnreachable,
+    Gpu,
     ImageInfo,
     ImageMissing,
     LogLine,
     Observation,
     OnProgress,
+    Process,
     Progress,
     Spec,
     SpecConflict,
     Usage,
 )
-from runtimes.lines import LineSplitter
+from runtimes.fake_engine import FakeContainer, FakeEngine, Fault, Program
+from runtimes.fake_execution import FakeExecution
 from runtimes.rules import check_name, check_spec
-
-
-class Fault(StrEnum):
-    HANG = "hang"
-    """No answer, and nothing was done."""
-    UNANSWERED = "unanswered"
-    """No answer, but it was done."""
-    ERROR = "error"
-    """The engine says no; nothing was done."""
-    IMAGE_MISSING = "image_missing"
-    SLOW = "slow"
-    """`ensure` comes back at once; the container runs only after `FakeEngine.slow_for`."""
-    NEVER = "never"
-    """`ensure` comes back at once; the container stays created for ever."""
-    DIES = "dies"
-    """The container ends right after its start, with `FakeEngine.dies_with`."""
-    LOST = "lost"
-    """The container vanishes right after its start."""
-    DUPLICATE = "duplicate"
-    """A container of the generation before runs beside the new one."""
-
-
-@dataclass(frozen=True, slots=True)
-class Program:
-    """What a command does when it runs: its output, and its exit code, or None to run until stopped."""
-
-    output: bytes = b""
-    errors: bytes = b""
-    exit_code: int | None = None
-    on_stop: int = 143
-    out_of_memory: bool = False
-
-
-@dataclass(slots=True)
-class FakeContainer:
-    """One container; the engine's clock moves it from created to running at `runs_from`."""
-
-    spec: Spec
-    labels: Mapping[str, str]
-    runs_from: datetime | None = None
-    finished_at: datetime | None = None
-    exit_code: int | None = None
-    out_of_memory: bool = False
-    lines: list[LogLine] = field(default_factory=list)
-
-
-@dataclass(slots=True)
-class _Planned:
-    fault: Fault
-    verb: str
-    name: str | None
-    times: int
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
-
-
-class FakeEngine:
-    """What several FakeRuntime objects of one process share. `clock` may be a test's own.
-
-    `address_of` says where a running container is reached, so that a test can point it at a real server.
-    `programs` says what a command does; one that is not there runs until it is stopped.
-    """
-
-    def __init__(
-        self,
-        clock: Callable[[], datetime] = _now,
-        address_of: Callable[[Spec], str] = lambda spec: f"127.0.0.1:{spec.port}",
-    ) -> None:
-        self.clock = clock
-        self.address_of = address_of
-        self.containers: dict[str, FakeContainer] = {}
-        self.images: dict[str, ImageInfo] = {}
-        self.volumes: set[str] = set()
-        self.networks: set[str] = set()
-        self.programs: dict[tuple[str, ...], Program] = {}
-        self.any_image = True
-        self.slow_for = timedelta(seconds=30)
-        self.dies_with = 1
-        self.changed = threading.Condition(threading.RLock())
-        self.happened: list[tuple[str, str]] = []
-        self._planned: list[_Planned] = []
-
-    def inject(self, fault: Fault, verb: str = "ensure", name: str | None = None, times: int = 1) -> None:
-        """The next `times` calls of `verb` (for that container, or any) meet the fault, oldest first."""
-        with self.changed:
-            self._planned.append(_Planned(fault, verb, name, times))
-
-    def meet(self, verb: str, name: str | None = None) -> Fault | None:
-        """The fault for this call, used up once."""
-        for planned in self._planned:
-            if planned.times > 0 and planned.verb == verb and planned.name in (None, name):
-                planned.times -= 1
-                return planned.fault
-        return None
-
-    def clear_faults(self) -> None:
-        with self.changed:
-            self._planned.clear()
-
-    def end(self, name: str, exit_code: int, *, out_of_memory: bool = False) -> None:
-        """The container ends by itself, as seen by the engine now."""
-        with self.changed:
-            container = self.containers[name]
-            container.finished_at, container.exit_code = self.clock(), exit_code
-            container.out_of_memory = out_of_memory
-            self.tell(name, container)
-
-    def vanish(self, name: str) -> None:
-        """Somebody removed the container behind our back."""
-        with self.changed:
-            self.tell(name, self.containers.pop(name))
-
-    def restart(self) -> None:
-        """The engine restarts: everything that runs ends with 137."""
-        with self.changed:
-            for name in [one for one, container in self.containers.items() if self.runs(container)]:
-                self.end(name, 137)
-
-    def write(self, name: str, output: bytes, stream: str = "stdout") -> None:
-        """The container prints this, now."""
-        with self.changed:
-            splitter = LineSplitter()
-            texts = splitter.feed(output) + splitter.end()
-            self.containers[name].lines += [LogLine(self.clock(), stream, text) for text in texts]
-            self.changed.notify_all()
-
-    def runs(self, container: FakeContainer) -> bool:
-        begun = container.runs_from is not None and container.runs_from <= self.clock()
-        return begun and container.finished_at is None
-
-    def tell(self, name: str, container: FakeContainer) -> None:
-        """Something happened to it: whoever reads events is woken."""
-        self.happened.append((container.labels.get("berth.instance", ""), name))
-        self.changed.notify_all()
-
-    def observe(self, name: str) -> Observation:
-        container = self.containers.get(name)
-        if container is None:
-            return Observation(name, ContainerState.ABSENT)
-        running, ended = self.runs(container), container.finished_at is not None
-        state = ContainerState.EXITED if ended else ContainerState.RUNNING if running else ContainerState.CREATED
-        return Observation(
-            name=name,
-            state=state,
-            labels=container.labels,
-            address=self.address_of(container.spec) if running and container.spec.port else None,
-            started_at=container.runs_from if running or ended else None,
-            finished_at=container.finished_at,
-            exit_code=container.exit_code,
-            out_of_memory=container.out_of_memory,
-        )
 
 
 class FakeRuntime:
@@ -186,6 +34,7 @@ class FakeRuntime:
 
     kind = "fake"
     isolated = True
+    freezes = True
 
     def __init__(self, instance: str, engine: FakeEngine | None = None) -> None:
         self._instance = check_name(instance)
@@ -194,6 +43,9 @@ class FakeRuntime:
     def check(self) -> EngineInfo:
         self._meet("check")
         return EngineInfo("fake", "1", 64.0, 256 * 1024**3)
+
+    def gpus(self) -> tuple[Gpu, ...]:
+        return ()
 
     def ensure(self, spec: Spec) -> Observation:
         check_spec(spec, self._instance)
@@ -228,6 +80,18 @@ class FakeRuntime:
                 self.engine.end(name, 137 if force else self._program(container.spec).on_stop)
             _answer(fault)
 
+    def freeze(self, name: str, *, wanted: bool = True) -> None:
+        with self.engine.changed:
+            fault = self._meet("freeze" if wanted else "thaw", name)
+            container = self._ours(name)
+            if container and self.engine.runs(container) and container.frozen != wanted:
+                container.frozen = wanted
+                self.engine.tell(name, container)
+            _answer(fault)
+
+    def thaw(self, name: str) -> None:
+        self.freeze(name, wanted=False)
+
     def remove(self, name: str) -> None:
         with self.engine.changed:
             fault = self._meet("remove", name)
@@ -250,6 +114,14 @@ class FakeRuntime:
             if ended:
                 return
 
+    def execute(self, name: str, command: Command) -> FakeExecution:
+        with self.engine.changed:
+            self._meet("execute", name)
+            container = self._ours(name)
+            if container is None or not self.engine.runs(container) or container.frozen:
+                raise EngineRefused(f"{name} does not run.")
+            return FakeExecution(command)
+
     def stats(self, name: str) -> Usage | None:
         with self.engine.changed:
             self._meet("stats", name)
@@ -259,6 +131,12 @@ class FakeRuntime:
             now = self.engine.clock()
             seconds = (now - container.runs_from).total_seconds()
             return Usage(now, seconds * container.spec.cpu / 2, container.spec.memory // 2)
+
+    def processes(self, name: str) -> tuple[Process, ...] | None:
+        with self.engine.changed:
+            self._meet("processes", name)
+            container = self._ours(name)
+            return tuple(container.processes) if container and self.engine.runs(container) else None
 
     def events(self) -> Iterator[str]:
         self._meet("events")
@@ -270,6 +148,12 @@ class FakeRuntime:
                 fresh = self.engine.happened[given:]
             given += len(fresh)
             yield from (name for instance, name in fresh if instance == self._instance)
+
+    def make_volume(self, name: str, image: str | None) -> bool:
+        self._meet("make_volume")
+        with self.engine.changed:
+            self.engine.volumes.add(check_name(name))
+        return True
 
     def remove_volume(self, name: str) -> None:
         with self.engine.changed:
@@ -293,6 +177,10 @@ class FakeRuntime:
         self._meet("find_image")
         return self.engine.images.get(reference)
 
+    def resolve_image(self, tag: str) -> str:
+        self._meet("resolve_image")
+        return f"{tag.rpartition(':')[0]}@sha256:{hashlib.sha256(tag.encode()).hexdigest()}"
+
     def pull_image(self, reference: str, on_progress: OnProgress) -> ImageInfo:
         self._meet("pull_image")
         for percent in (0, 50, 100):
@@ -308,6 +196,14 @@ class FakeRuntime:
     def import_image(self, tag: str, tar: BinaryIO) -> ImageInfo:
         self._meet("import_image")
         return self._keep(tag, tar.read())
+
+    def remove_image(self, reference: str) -> None:
+        with self.engine.changed:
+            self._meet("remove_image")
+            found = self.engine.images.get(reference)
+            if found and found.id in {one.spec.image for one in self.engine.containers.values()}:
+                raise EngineRefused(f"The image {reference} is in use.")
+            self.engine.images.pop(reference, None)
 
     def _meet(self, verb: str, name: str | None = None) -> Fault | None:
         with self.engine.changed:
@@ -334,7 +230,8 @@ class FakeRuntime:
         engine, program = self.engine, self._program(spec)
         engine.volumes.update(mount.volume for mount in spec.mounts)
         engine.networks.add(spec.network)
-        container = FakeContainer(spec, {**spec.labels, "berth.spec": spec.digest})
+        bare = replace(spec, files={})
+        container = FakeContainer(bare, {**spec.labels, "berth.spec": spec.digest}, files=dict(spec.files))
         if fault is not Fault.NEVER:
             container.runs_from = engine.clock() + (engine.slow_for if fault is Fault.SLOW else timedelta())
         engine.containers[spec.name] = container

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from runtimes.base import Mount, Spec
+from runtimes.base import FILES, SIMULATED, Mount, Spec
 
 USER = "1000:1000"
 
@@ -26,8 +26,9 @@ def container_config(spec: Spec) -> dict[str, Any]:
 
 
 def _environment(spec: Spec) -> dict[str, str]:
+    place = {"BERTH_FILES": FILES} if spec.files else {}
     # Where NVIDIA's is the default runtime, an image or a user could ask for every GPU with this variable.
-    return {**spec.environment, "NVIDIA_VISIBLE_DEVICES": ",".join(spec.gpus) or "void"}
+    return {**spec.environment, **place, "NVIDIA_VISIBLE_DEVICES": ",".join(spec.gpus) or "void"}
 
 
 def _labels(spec: Spec) -> dict[str, str]:
@@ -59,11 +60,15 @@ def _host_config(spec: Spec) -> dict[str, Any]:
     }
 
 
+def unstarted(mount: Mount) -> dict[str, Any]:
+    """Of a container that only holds a volume for the engine and is never started."""
+    return {"NetworkMode": "none", "CapDrop": ["ALL"], "Mounts": [_mount(mount)]}
+
+
 def _mount(mount: Mount) -> dict[str, Any]:
     return {"Type": "volume", "Source": mount.volume, "Target": mount.target, "ReadOnly": mount.read_only}
 
 
 def _device_requests(gpus: tuple[str, ...]) -> list[dict[str, Any]]:
-    if not gpus:
-        return []
-    return [{"Driver": "nvidia", "DeviceIDs": list(gpus), "Capabilities": [["gpu"]]}]
+    real = [uuid for uuid in gpus if not uuid.startswith(SIMULATED)]
+    return [{"Driver": "nvidia", "DeviceIDs": real, "Capabilities": [["gpu"]]}] if real else []

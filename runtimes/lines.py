@@ -1,16 +1,25 @@
 """Turns the bytes of a process's output into lines of bounded length, for every driver."""
 
 import codecs
+from typing import NamedTuple
 
 LIMIT = 8 * 1024
 CUT_MARK = " … (line cut at 8 KiB)"
 _KEPT = LIMIT - len(CUT_MARK.encode())
 
 
+class Piece(NamedTuple):
+    """A line without its end. `returned`: a bare `\\r` ended it, so the next line is written over it."""
+
+    text: str
+    returned: bool = False
+
+
 class LineSplitter:
     """Feed bytes as they come, get whole lines; memory stays below 8 KiB plus the piece just fed.
 
     `\\n`, `\\r` and `\\r\\n` end a line. A progress bar that starts with `\\r` gives no empty line.
+    What `\\r` has ended is given when it is known that no `\\n` follows.
     A longer line is given at once when it passes the limit, marked; its rest is dropped.
     """
 
@@ -19,27 +28,35 @@ class LineSplitter:
         self._dropping = False
         self._after_return = False
 
-    def feed(self, data: bytes) -> list[str]:
+    def feed(self, data: bytes) -> list[Piece]:
         """Lines ended by this piece, without their line ends."""
-        lines: list[str] = []
+        lines: list[Piece] = []
         for piece in data.replace(b"\0", b"").splitlines(keepends=True):
             lines += self._take(piece)
         return lines
 
-    def end(self) -> list[str]:
+    def end(self) -> list[Piece]:
         """The last line, when no line end followed it."""
-        rest = bytes(self._line)
-        self._line.clear()
-        return [_text(rest)] if rest else []
+        return self._finish(self._after_return) if self._line or self._after_return else []
 
-    def _take(self, piece: bytes) -> list[str]:
+    def _take(self, piece: bytes) -> list[Piece]:
+        lines: list[Piece] = []
+        if self._after_return:
+            is_second_half = piece == b"\n"
+            lines = self._finish(returned=not is_second_half)
+            if is_second_half:
+                return lines
         text = piece.rstrip(b"\r\n")
         line_end = piece[len(text) :]
-        lines = self._append(text) if text else []
-        return lines + self._finish(line_end) if line_end else lines
+        if text:
+            lines += self._append(text)
+        if line_end == b"\r":
+            self._after_return = True
+        elif line_end:
+            lines += self._finish(returned=False)
+        return lines
 
-    def _append(self, text: bytes) -> list[str]:
-        self._after_return = False
+    def _append(self, text: bytes) -> list[Piece]:
         if self._dropping:
             return []
         self._line += text[: LIMIT + 1]
@@ -48,24 +65,19 @@ class LineSplitter:
         cut = _cut(bytes(self._line))
         self._line.clear()
         self._dropping = True
-        return [cut]
+        return [Piece(cut)]
 
-    def _finish(self, line_end: bytes) -> list[str]:
+    def _finish(self, returned: bool) -> list[Piece]:
         line, was_cut = bytes(self._line), self._dropping
-        second_half = line_end == b"\n" and self._after_return
         self._line.clear()
-        self._dropping = False
-        # Only a return that ended something can be the first half of a line end in two pieces.
-        self._after_return = line_end == b"\r" and bool(line or was_cut)
-        if line:
-            return [_text(line)]
-        return [] if was_cut or second_half or line_end == b"\r" else [""]
+        self._dropping = self._after_return = False
+        return [] if was_cut or (returned and not line) else [Piece(_text(line), returned)]
 
 
 def _text(line: bytes) -> str:
     text = line.decode(errors="replace")
     # A byte that is no text becomes three: the limit holds for what comes out.
-    return _cut(text.encode()) if len(text.encode()) > LIMIT else text
+    return _cut(text.encode()) if 3 * len(line) > LIMIT < len(text.encode()) else text
 
 
 def _cut(line: bytes) -> str:

@@ -1,7 +1,6 @@
 """The local driver: plain processes, for trying Berth on a machine that has no container engine."""
 
 import fcntl
-import json
 import os
 import platform
 import shutil
@@ -11,7 +10,7 @@ import subprocess
 import sys
 import time
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,26 +18,35 @@ from typing import Any
 
 import psutil  # type: ignore[import-untyped]
 
+from runtimes import local_processes
 from runtimes.base import (
+    FILES,
+    VARIABLES,
+    Command,
     ContainerState,
     EngineInfo,
     EngineRefused,
     EngineUnreachable,
+    Gpu,
     ImageMissing,
     LogLine,
     Observation,
+    Process,
     Spec,
     SpecConflict,
     Usage,
 )
+from runtimes.local_execution import LocalExecution
 from runtimes.local_images import LocalImages
 from runtimes.local_log import read_lines
+from runtimes.local_processes import is_frozen, process_of, saved, send
 from runtimes.local_shim import write_whole
 from runtimes.rules import check_name, check_spec
 
 _LIMIT = 30.0
 _HOME = "/home/berth"
 _PROJECT = Path(__file__).resolve().parent.parent
+_WITH_VARIABLES = '. "$BERTH_FILES/environment"; exec "$@"'
 
 
 class LocalRuntime(LocalImages):
@@ -51,9 +59,10 @@ class LocalRuntime(LocalImages):
 
     kind = "local"
     isolated = False
+    freezes = True
 
-    def __init__(self, instance: str, root: Path, ca_bundle: Path | None = None) -> None:
-        super().__init__(root.resolve(), ca_bundle)
+    def __init__(self, instance: str, root: Path, ca_bundle: Path | None = None, pip_index_url: str = "") -> None:
+        super().__init__(root.resolve(), ca_bundle, pip_index_url)
         self._instance = check_name(instance)
         for name in ("containers", "volumes", "locks"):
             (self._root / name).mkdir(mode=0o700, exist_ok=True)
@@ -62,6 +71,9 @@ class LocalRuntime(LocalImages):
         memory = psutil.virtual_memory().total
         return EngineInfo(platform.node(), f"Python {platform.python_version()}", float(os.cpu_count() or 1), memory)
 
+    def gpus(self) -> tuple[Gpu, ...]:
+        return ()
+
     def ensure(self, spec: Spec) -> Observation:
         check_spec(spec, self._instance)
         command = self._resolved(spec)
@@ -69,10 +81,10 @@ class LocalRuntime(LocalImages):
             folder = self._folder(spec.name)
             if not folder.exists():
                 self._create(folder, spec, command)
-            saved = self._ours(folder)
-            if saved["labels"]["berth.spec"] != spec.digest:
+            if self._ours(folder)["labels"]["berth.spec"] != spec.digest:
                 raise SpecConflict(f"{spec.name} exists already, made from another spec.")
             if _observe(folder).state is ContainerState.CREATED:
+                _place(folder / "files", spec.files)
                 _start(folder)
             return _observe(folder)
 
@@ -86,7 +98,18 @@ class LocalRuntime(LocalImages):
     def stop(self, name: str, *, force: bool = False) -> None:
         folder = self._folder(name)
         if self._ours(folder):
-            _signal(folder, signal.SIGKILL if force else signal.SIGTERM)
+            send(folder, signal.SIGKILL if force else signal.SIGTERM)
+            local_processes.thaw(folder)
+
+    def freeze(self, name: str) -> None:
+        folder = self._folder(name)
+        if self._ours(folder):
+            local_processes.freeze(folder)
+
+    def thaw(self, name: str) -> None:
+        folder = self._folder(name)
+        if self._ours(folder):
+            local_processes.thaw(folder)
 
     def remove(self, name: str) -> None:
         folder = self._folder(name)
@@ -94,7 +117,7 @@ class LocalRuntime(LocalImages):
             self._ours(folder)
             until = time.monotonic() + _LIMIT
             while _observe(folder).state is ContainerState.RUNNING and time.monotonic() < until:
-                _signal(folder, signal.SIGKILL)
+                send(folder, signal.SIGKILL)
                 time.sleep(0.02)
             shutil.rmtree(folder, ignore_errors=True)
         if folder.exists():
@@ -106,9 +129,26 @@ class LocalRuntime(LocalImages):
         lines = read_lines(folder, (lambda: not _runs(folder)) if follow else None)
         yield from (line for line in lines if since is None or line.at >= since)
 
+    def execute(self, name: str, command: Command) -> LocalExecution:
+        folder = self._folder(name)
+        process = process_of(folder) if self._ours(folder) else None
+        if process is None or process.status() == psutil.STATUS_STOPPED:
+            raise EngineRefused(f"{name} does not run.")
+        with self._asked_of_a_process(name):
+            return LocalExecution(command, process.environ(), process.cwd())
+
+    @contextmanager
+    def _asked_of_a_process(self, name: str) -> Iterator[None]:
+        try:
+            yield
+        except psutil.NoSuchProcess as error:
+            raise EngineRefused(f"{name} does not run.") from error
+        except FileNotFoundError as error:
+            raise EngineRefused(f"There is no program {error.filename} on this machine.") from error
+
     def stats(self, name: str) -> Usage | None:
         folder = self._folder(name)
-        process = _process(folder, "process") if self._ours(folder) else None
+        process = process_of(folder) if self._ours(folder) else None
         if process is None:
             return None
         cpu, memory = 0.0, 0
@@ -119,17 +159,34 @@ class LocalRuntime(LocalImages):
                     memory += one.memory_info().rss
         return Usage(datetime.now(UTC), cpu, memory)
 
+    def processes(self, name: str) -> tuple[Process, ...] | None:
+        folder = self._folder(name)
+        process = process_of(folder) if self._ours(folder) else None
+        if process is None:
+            return None
+        found = []
+        with suppress(psutil.NoSuchProcess):
+            outside = (None, process.terminal())  # the terminal in which Berth was started is none of its own
+            for one in [process, *process.children(recursive=True)]:
+                with suppress(psutil.NoSuchProcess, ProcessLookupError):
+                    found.append(Process(one.name(), one.terminal() not in outside))
+        return tuple(found)
+
     def events(self) -> Iterator[str]:
-        before = {one.name: one.state for one in self.list(self._instance)}
+        before = {one.name: (one.state, one.frozen) for one in self.list(self._instance)}
         while True:
             time.sleep(0.2)
-            now = {one.name: one.state for one in self.list(self._instance)}
+            now = {one.name: (one.state, one.frozen) for one in self.list(self._instance)}
             yield from (name for name in sorted({*before, *now}) if before.get(name) != now.get(name))
             before = now
 
+    def make_volume(self, name: str, image: str | None) -> bool:
+        (self._root / "volumes" / check_name(name)).mkdir(exist_ok=True)
+        return True
+
     def remove_volume(self, name: str) -> None:
         volume = self._root / "volumes" / check_name(name)
-        if any(name in _read(folder / "spec.json").get("volumes", []) for folder in self._folders()):
+        if any(name in saved(folder / "spec.json").get("volumes", []) for folder in self._folders()):
             raise EngineRefused(f"The volume {name} is in use.")
         shutil.rmtree(volume, ignore_errors=True)
 
@@ -147,10 +204,10 @@ class LocalRuntime(LocalImages):
 
     def _ours(self, folder: Path) -> dict[str, Any]:
         """What is saved of a container, {} when it is absent; EngineRefused for another instance's."""
-        saved = _read(folder / "spec.json")
-        if saved and saved["labels"].get("berth.instance") != self._instance:
+        spec = saved(folder / "spec.json")
+        if spec and spec["labels"].get("berth.instance") != self._instance:
             raise EngineRefused(f"{folder.name} does not belong to this instance; it was left alone.")
-        return saved
+        return spec
 
     @contextmanager
     def _locked(self, name: str) -> Iterator[None]:
@@ -194,7 +251,13 @@ class LocalRuntime(LocalImages):
             "PATH": self._path(spec),
         }
         labels = {**spec.labels, "berth.spec": spec.digest} | ({"berth.port": str(port)} if port else {})
-        start = {"command": [command[0], *filled.command[1:]], "cwd": str(home), "environment": environment}
+        place = {"BERTH_FILES": str(folder / "files")} if spec.files else {}
+        given = ["/bin/sh", "-c", _WITH_VARIABLES, "sh"] if VARIABLES in spec.files else []
+        start = {
+            "command": [*given, command[0], *filled.command[1:]],
+            "cwd": str(home),
+            "environment": environment | place,
+        }
         write_whole(draft / "start.json", start)
         write_whole(draft / "spec.json", {"labels": labels, "volumes": [m.volume for m in spec.mounts]})
         draft.rename(folder)
@@ -213,6 +276,18 @@ class LocalRuntime(LocalImages):
             if not link.exists():
                 link.symlink_to(place)
         return home
+
+
+def _place(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Files for this account only, in place of what an earlier call may have left."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(mode=0o700)
+    for path, content in files.items():
+        target = folder / Path(path).relative_to(FILES)
+        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        target.touch(mode=0o600)
+        target.write_bytes(content)
+        target.chmod(0o400)
 
 
 def _start(folder: Path) -> None:
@@ -237,13 +312,13 @@ def _start(folder: Path) -> None:
 
 
 def _observe(folder: Path) -> Observation:
-    saved = _read(folder / "spec.json")
-    if not saved:
+    spec = saved(folder / "spec.json")
+    if not spec:
         return Observation(folder.name, ContainerState.ABSENT)
-    labels, started = saved["labels"], _read(folder / "process.json")
+    labels, started = spec["labels"], saved(folder / "process.json")
     # Asked before exit.json is read: a supervisor that is gone has written it already.
-    runs = _process(folder, "shim") is not None
-    ended = _read(folder / "exit.json")
+    runs = process_of(folder, "shim") is not None
+    ended = saved(folder / "exit.json")
     begun_at = datetime.fromisoformat(started["started_at"]) if started else None
     if ended:
         finished_at, code = datetime.fromisoformat(ended["finished_at"]), ended["exit_code"]
@@ -259,7 +334,7 @@ def _observe(folder: Path) -> Observation:
         )
     if runs:
         address = f"127.0.0.1:{labels['berth.port']}" if "berth.port" in labels else None
-        return Observation(folder.name, ContainerState.RUNNING, labels, address, begun_at)
+        return Observation(folder.name, ContainerState.RUNNING, labels, address, begun_at, frozen=is_frozen(folder))
     if started:
         error = "It was killed together with its supervisor."
         return Observation(folder.name, ContainerState.EXITED, labels, None, begun_at, error=error)
@@ -268,32 +343,6 @@ def _observe(folder: Path) -> Observation:
 
 def _runs(folder: Path) -> bool:
     return _observe(folder).state is ContainerState.RUNNING
-
-
-def _process(folder: Path, which: str) -> Any:
-    """The `process` or its `shim` while it lives; None when it has ended and the pid is another's."""
-    pid, born = _read(folder / "process.json").get(which, (0, 0.0))
-    try:
-        process = psutil.Process(int(pid))
-        alive = pid and process.create_time() == born and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return None
-    return process if alive else None
-
-
-def _signal(folder: Path, number: signal.Signals) -> None:
-    process = _process(folder, "process")
-    if process is not None:
-        with suppress(psutil.NoSuchProcess):
-            process.send_signal(number)
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        content: dict[str, Any] = json.loads(path.read_text())
-    except (FileNotFoundError, NotADirectoryError):
-        return {}
-    return content
 
 
 def _free_port() -> int:

@@ -23,8 +23,9 @@ _LAST_LINES = 20
 class LocalImages:
     """Environments under `root/images`, named by the digest of their requirements; tags point at them."""
 
-    def __init__(self, root: Path, ca_bundle: Path | None) -> None:
+    def __init__(self, root: Path, ca_bundle: Path | None, pip_index_url: str) -> None:
         self._root = root
+        self._mirror = {"PIP_INDEX_URL": pip_index_url} if pip_index_url else {}
         self._ca_bundle = ca_bundle
         for name in ("images", "tags"):
             (root / name).mkdir(parents=True, exist_ok=True)
@@ -41,6 +42,9 @@ class LocalImages:
     def pull_image(self, reference: str, on_progress: OnProgress) -> ImageInfo:
         raise EngineRefused("This machine has no container engine, so it cannot pull images.")
 
+    def resolve_image(self, tag: str) -> str:
+        raise EngineRefused("This machine has no container engine, so it cannot ask a registry for images.")
+
     def import_image(self, tag: str, tar: BinaryIO) -> ImageInfo:
         raise EngineRefused("This machine has no container engine, so it cannot import images.")
 
@@ -48,7 +52,10 @@ class LocalImages:
         """Installs `requirements.txt` of the context; a Dockerfile beside it is not read."""
         requirements = context / "requirements.txt"
         if not requirements.exists():
-            raise EngineRefused("Without a container engine an image needs a requirements.txt.")
+            raise EngineRefused(
+                "It needs a container engine, and this machine has none: without one, only what a requirements.txt "
+                "describes can run."
+            )
         image = "sha256:" + hashlib.sha256(sys.version.encode() + requirements.read_bytes()).hexdigest()
         if self.find_image(image) is None:
             self._install(image, requirements, on_progress)
@@ -56,6 +63,13 @@ class LocalImages:
         found = self.find_image(image)
         assert found is not None
         return found
+
+    def remove_image(self, reference: str) -> None:
+        """The environment goes with the last tag that points at it."""
+        found, tags = self.find_image(reference), self._root / "tags"
+        (tags / quote(reference, safe="")).unlink(missing_ok=True)
+        if found and all(tag.read_text() != found.id for tag in tags.iterdir()):
+            shutil.rmtree(self.environment_of(found.id), ignore_errors=True)
 
     def environment_of(self, image: str) -> Path:
         return self._root / "images" / quote(image.removeprefix("sha256:"), safe="")
@@ -90,7 +104,7 @@ class LocalImages:
 
     def _output(self, command: list[str]) -> Generator[str, None, None]:
         """Lines as they come, and `exit N` as the last one of a failure; killed after an hour or on close."""
-        environment = self.clean_environment() | {"HOME": str(self._root)}
+        environment = self.clean_environment() | self._mirror | {"HOME": str(self._root)}
         with subprocess.Popen(
             command,
             env=environment,

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from runtimes.base import LogLine
+from runtimes.lines import Piece
 
 _LARGEST = 10 * 1024**2
 _CURRENT, _OLDER = "log", "log.1"
@@ -20,9 +21,9 @@ class LogWriter:
         self._folder = folder
         self._file = (folder / _CURRENT).open("ab", buffering=0)
 
-    def write(self, stream: str, texts: list[str]) -> None:
+    def write(self, stream: str, pieces: list[Piece]) -> None:
         at = datetime.now(UTC).isoformat()
-        rows = [json.dumps({"at": at, "stream": stream, "text": text}) + "\n" for text in texts]
+        rows = [json.dumps({"at": at, "stream": stream, **piece._asdict()}) + "\n" for piece in pieces]
         self._file.write("".join(rows).encode())
         if self._file.tell() > _LARGEST:
             self._file.close()
@@ -64,4 +65,5 @@ def _same_file(path: Path, descriptor: int) -> bool:
 
 def _parse(row: bytes) -> LogLine:
     fields = json.loads(row)
-    return LogLine(datetime.fromisoformat(fields["at"]), fields["stream"], fields["text"])
+    at = datetime.fromisoformat(fields["at"])
+    return LogLine(at, fields["stream"], fields["text"], fields.get("returned", False))

@@ -20,7 +20,7 @@ from typing import Any
 
 import psutil  # type: ignore[import-untyped]
 
-from runtimes.lines import LineSplitter
+from runtimes.lines import LineSplitter, Piece
 from runtimes.local_log import LogWriter
 
 _TICK = 0.1
@@ -56,7 +56,7 @@ def _supervise(folder: Path) -> None:
     try:
         child = _spawn(start)
     except OSError as error:
-        log.write("stderr", [str(error)])
+        log.write("stderr", [Piece(str(error))])
         _record_end(folder, 127, str(error))
     else:
         _record_start(folder, child)

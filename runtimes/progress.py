@@ -7,6 +7,8 @@ from typing import Any
 from runtimes.base import Progress
 
 _STEP = re.compile(r"Step (\d+)/(\d+) :")
+_ESCAPE = re.compile(r"\x1b\[[0-9;]*m")
+"""The engine colours what a build writes to its error output, and ends the colour on a line of its own."""
 _HERE = ("Pull complete", "Already exists", "Download complete")
 
 
@@ -43,11 +45,11 @@ class BuildProgress:
         self.last_lines: deque[str] = deque(maxlen=20)
 
     def read(self, message: dict[str, Any]) -> Progress | None:
-        text = str(message.get("stream") or message.get("status") or "").strip()
-        if not text:
+        text = _ESCAPE.sub("", str(message.get("stream") or message.get("status") or ""))
+        lines = [line.strip()[:500] for line in text.splitlines() if line.strip()]
+        if not lines:
             return None
-        if step := _STEP.match(text):
+        if step := _STEP.match(lines[0]):
             self._fraction = (int(step[1]) - 1) / int(step[2])
-        line = text.splitlines()[-1][:500]
-        self.last_lines.append(line)
-        return Progress(self._fraction, line)
+        self.last_lines.extend(lines)
+        return Progress(self._fraction, lines[-1])

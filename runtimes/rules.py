@@ -4,7 +4,8 @@ import math
 import re
 from posixpath import normpath
 
-from runtimes.base import EngineRefused, Mount, Spec
+from runtimes import files
+from runtimes.base import FILES, EngineRefused, Mount, Spec
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
 _DIGEST = re.compile(r"([a-z0-9][a-z0-9._/:-]*@)?sha256:[0-9a-f]{64}")
@@ -43,6 +44,7 @@ def _broken(spec: Spec, instance: str) -> list[str]:
         "Sizes of /tmp and /dev/shm must be positive.": 0 < spec.tmp <= _LARGEST and 0 < spec.shm <= _LARGEST,
         "A mount must lie under /home or /data.": all(map(_mounts_well, spec.mounts)),
         "Two mounts have the same target.": len({m.target for m in spec.mounts}) == len(spec.mounts),
+        f"Files must be few and lie under {FILES}.": files.lie_well(spec.files),
         "A GPU is named by its UUID.": all(map(_GPU.fullmatch, spec.gpus)),
     }
     return [sentence for sentence, holds in rules.items() if not holds]

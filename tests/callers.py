@@ -4,7 +4,7 @@ import contextlib
 import http.client
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from email.message import Message
 from typing import Any, TypeVar
@@ -18,7 +18,7 @@ DEADLINE = 60
 """Seconds after which a test that still waits has failed; nothing is measured by it."""
 
 
-def eventually(found: Callable[[], T | None], what: str, seconds: float = DEADLINE) -> T:
+def eventually(found: Callable[[], T | None], what: str, seconds: float = DEADLINE, pause: float = 0.1) -> T:
     """The first true answer; errors of a server that is just coming back are not an answer."""
     deadline = time.monotonic() + seconds
     last: object = None
@@ -29,7 +29,7 @@ def eventually(found: Callable[[], T | None], what: str, seconds: float = DEADLI
             last = answer
         except (OSError, http.client.HTTPException, Unready) as error:
             last = error
-        time.sleep(0.1)
+        time.sleep(pause)
     pytest.fail(f"{what} did not happen within {seconds:.0f} seconds; last: {last!r}")
 
 
@@ -54,6 +54,12 @@ class Server:
 
     address: str
     port: int
+    by_path: bool = False
+
+    def place(self, pk: str, path: str = "/") -> tuple[str, str]:
+        """Host and path under which a workspace's `path` is found."""
+        name = pk.lower()
+        return ("workspaces.localhost", f"/w/{name}{path}") if self.by_path else (f"{name}.localhost", path)
 
     def send(self, method: str, host: str, path: str, body: Any = None, **headers: str) -> Reply:
         with contextlib.closing(self.connect()) as connection:
@@ -121,6 +127,17 @@ class Caller:
         seen: list[str] = []
         return eventually(there, f"{' or '.join(states)} of {pk}", seconds)
 
+    def wait_for_all(self, states: Mapping[str, str], seconds: float = DEADLINE) -> dict[str, dict[str, Any]]:
+        """These workspaces, as soon as each is in the state given for it: one deadline for all."""
+
+        def there() -> dict[str, dict[str, Any]]:
+            found = {one["id"]: one for one in self.mine()}
+            if {pk: found[pk]["state"] for pk in states} != states:
+                raise Unready(*((pk, found[pk]["state"], found[pk]["stage"], found[pk]["reason"]) for pk in states))
+            return found
+
+        return eventually(there, f"{' and '.join(sorted(set(states.values())))} of all", seconds)
+
     def act(self, pk: str, what: str) -> dict[str, Any]:
         found: dict[str, Any] = self.do("POST", f"/workspaces/{pk}/{what}/")
         return found
@@ -132,8 +149,8 @@ class Caller:
         return pk
 
     def visit(self, pk: str, path: str = "/api", **headers: str) -> Reply:
-        """Through the gateway, at the workspace's own host."""
-        return self.server.send("GET", f"{pk.lower()}.localhost", path, None, **(self.authorization | headers))
+        """Through the gateway, at the workspace's own place."""
+        return self.server.send("GET", *self.server.place(pk, path), None, **(self.authorization | headers))
 
     def log(self, pk: str, query: str = "") -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = self.do("GET", f"/workspaces/{pk}/logs/{query}")["results"]

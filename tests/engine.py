@@ -2,11 +2,16 @@
 
 import os
 import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+
+from docker import APIClient
 
 from runtimes import isolation
-from runtimes.docker import DockerRuntime
-from tests.contract.conftest import _import_base_image
+from tests import base_images
 from tests.contract.names import BASE_IMAGE
 
 
@@ -30,7 +35,23 @@ class Engine:
         return {**os.environ, **({"DOCKER_HOST": self.url} if self.url else {})}
 
     def names(self, label: str) -> list[str]:
-        return self.run("ps", "--all", "--filter", f"label={label}", "--format", "{{.Names}}").split()
+        """Of Berth's own containers; those in which images are built have the labels of what they build on."""
+        ours = ("--filter", "label=berth.allocation", "--filter", f"label={label}")
+        return self.run("ps", "--all", *ours, "--format", "{{.Names}}").split()
+
+    @contextmanager
+    def events(self, label: str, *kinds: str) -> Iterator[Iterator[dict[str, str]]]:
+        """What happens in the next minutes to Berth's own containers: each event as its labels and its `name`."""
+        client = APIClient(base_url=self.url or None, version="auto")
+        filters = {"type": ["container"], "label": ["berth.allocation", label], "event": list(kinds)}
+        now = time.time()
+        span = {"since": f"{now:.9f}", "until": f"{now + 300:.9f}"}  # numbers would be cut to whole seconds
+        stream: Any = client.events(**span, decode=True, filters=filters)  # type: ignore[call-overload]
+        try:
+            yield (event["Actor"]["Attributes"] for event in stream)
+        finally:
+            stream.close()
+            client.close()
 
     def address_of(self, container: str) -> str:
         form = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}"
@@ -38,8 +59,7 @@ class Engine:
 
     def save_base(self, target: Path) -> None:
         """A small Debian with Python, made once per machine, as `docker save` writes it."""
-        if DockerRuntime("berth-test").find_image(BASE_IMAGE) is None:
-            _import_base_image()
+        base_images.with_python()
         subprocess.run(["docker", "save", "--output", str(target), BASE_IMAGE], check=True)
 
     def clear(self, instance: str, registry: str) -> list[str]:
@@ -49,6 +69,8 @@ class Engine:
             self.run("rm", "--force", container)
         for kind in ("network", "volume"):
             for name in self.run(kind, "ls", "--filter", label, "--format", "{{.Name}}").split():
+                for helper in self.names(f"berth.volume={name}"):  # of a killed process; goes with its volume
+                    self.run("rm", "--force", helper)
                 self.run(kind, "rm", name)
         for image in self.run("images", "--digests", "--format", "{{.Repository}}@{{.Digest}}").split():
             if image.startswith(registry):

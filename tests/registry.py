@@ -10,6 +10,8 @@ import shutil
 import sys
 import tarfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import IO, Any
@@ -35,23 +37,50 @@ class Registry:
             for name in described["Layers"]:
                 self._layers.append(self._keep(_member(archive, name)))
 
-    def add_image(self, name: str, program: Path) -> str:
-        """An image that has `program` as /opt/program; its reference by digest."""
+    def add_image(self, name: str, program: Path, **changes: Any) -> str:
+        """An image that runs `program`, /opt/program, or as `changes` to its configuration say; its reference."""
         layers = [*self._layers, self._keep(_layer_of(program, name))]
+        runs = {"Env": ["PATH=/usr/bin:/bin"], "Entrypoint": ["python3", "-u", "/opt/program"]}
         config = {
             "architecture": "amd64",
             "os": "linux",
-            "config": {"Env": ["PATH=/usr/bin:/bin"], "Entrypoint": ["python3", "-u", "/opt/program"]},
+            "config": runs | changes,
             "rootfs": {"type": "layers", "diff_ids": [digest for digest, _ in layers]},
         }
+        return self._describe(name, self._keep(io.BytesIO(json.dumps(config).encode())), layers)
+
+    def add_saved(self, name: str, saved: Path) -> str:
+        """An image as `docker save` wrote it; its reference by digest."""
+        with tarfile.open(saved) as archive:
+            [described] = json.loads(_member(archive, "manifest.json").read())
+            layers = [self._keep(_member(archive, layer)) for layer in described["Layers"]]
+            return self._describe(name, self._keep(_member(archive, described["Config"])), layers)
+
+    def _describe(self, name: str, config: tuple[str, int], layers: list[tuple[str, int]]) -> str:
         described = {
             "schemaVersion": 2,
             "mediaType": MANIFEST,
-            "config": _description(CONFIG, self._keep(io.BytesIO(json.dumps(config).encode()))),
+            "config": _description(CONFIG, config),
             "layers": [_description(LAYER, layer) for layer in layers],
         }
         digest, _ = self._keep(io.BytesIO(json.dumps(described).encode()))
         return f"{self.address}/{name}@{digest}"
+
+    def tag(self, tag: str, reference: str) -> str:
+        """Let `tag` mean that image from now on; how it is pulled by that tag."""
+        name, _, digest = reference.partition("@")
+        (self.folder / "blobs" / tag).write_text(digest)
+        return f"{name}:{tag}"
+
+    @contextmanager
+    def without(self, reference: str) -> Iterator[None]:
+        """In here the registry does not know that image."""
+        manifest = self.folder / "blobs" / reference.partition("@")[2]
+        away = manifest.rename(self.folder / "away")
+        try:
+            yield
+        finally:
+            away.rename(manifest)
 
     def hold(self) -> None:
         (self.folder / "hold").touch()
@@ -96,7 +125,7 @@ def _description(kind: str, kept: tuple[str, int]) -> dict[str, Any]:
 
 
 class Door(BaseHTTPRequestHandler):
-    """What an engine asks of a registry for a pull by digest."""
+    """What an engine asks of a registry for a pull by digest, and for what a tag means."""
 
     protocol_version = "HTTP/1.1"
     folder: Path
@@ -106,19 +135,23 @@ class Door(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         _, _, *parts = self.path.split("/")
-        found = self.folder / "blobs" / parts[-1] if parts[-1].startswith("sha256:") else None
+        found = self.folder / "blobs" / parts[-1] if parts[-1:] != [""] and len(parts) > 1 else None
+        if found and found.exists() and not found.name.startswith("sha256:"):
+            found = found.with_name(found.read_text())  # a tag
         if parts in ([], [""]):
             self._start(200, 2, "application/json")
             self.wfile.write(b"{}")
         elif found is None or not found.exists():
             self._start(404, 0, "application/json")
         else:
-            self._start(200, found.stat().st_size, MANIFEST if parts[-2] == "manifests" else LAYER)
+            self._start(200, found.stat().st_size, MANIFEST if parts[-2] == "manifests" else LAYER, found.name)
             if self.command == "GET":
                 self._send(found, slow=parts[0].startswith("slow") and parts[-2] == "blobs")
 
-    def _start(self, status: int, length: int, kind: str) -> None:
+    def _start(self, status: int, length: int, kind: str, digest: str = "") -> None:
         self.send_response(status)
+        if digest:
+            self.send_header("Docker-Content-Digest", digest)
         self.send_header("Content-Length", str(length))
         self.send_header("Content-Type", kind)
         self.end_headers()

@@ -23,25 +23,32 @@ from deploy.python_environment import ROOT
 from deploy.supervisor import Supervisor, leftovers
 from tests.callers import DEADLINE, Caller, Server, cookies, eventually
 from tests.engine import Engine
+from tests.manager import Manager
 from tests.registry import Registry
 
 NETWORKS = "10.221.0.0/16"
 USERS = ("scientist", "lead", "outsider")
+SLOW_START = 600
+"""Seconds, on a machine that is busy with other tests."""
+FIRST_BUILDS = 2400
+"""Seconds that the images of the catalog may take on a machine that has none of them."""
 
 
 class Berth:
     """One running Berth and everything a test needs to look into it, to use it and to hurt it."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, *, by_path: bool = False, **more: str) -> None:
         self.engine = engine
+        self.more = more
         self.instance = f"t{secrets.token_hex(4)}"
         self.data = Path(tempfile.mkdtemp(prefix="berth-system-"))
         self.data.chmod(0o711)  # PostgreSQL's own account passes through
-        self.server = Server(engine.address, free_ports(4))
+        self.server = Server(engine.address, free_ports(6), by_path)
         self.registry_port = free_ports(1)
         self.registry = Registry(self.data / "registry", f"{engine.host_address}:{self.registry_port}")
         self.configuration = configuration.read(self._settings())
         self.supervisor = Supervisor(self.configuration)  # to ask only: `make run` has its own
+        self._manager = Manager(engine.enter, self.configuration.environment)
         self._tokens: dict[str, str] = {}
         self._processes: list[subprocess.Popen[bytes]] = []
 
@@ -57,25 +64,35 @@ class Berth:
         return found
 
     def _settings(self) -> dict[str, str]:
+        port = self.server.port
         settings = {
+            "BERTH_ACTIVITY_SECONDS": "2",
             "BERTH_DATA": str(self.data),
             "BERTH_INSTANCE": self.instance,
-            "BERTH_PORT": str(self.server.port),
+            "BERTH_PORT": str(port),
             "BERTH_CONTAINER_NETWORKS": NETWORKS,
             "BERTH_CPU_OVERCOMMIT": "16",
             "BERTH_ENGINE_URL": self.engine.url,
+            "BERTH_WORKSPACE_URL": f"http://workspaces.localhost:{port}/w/{{id}}/" if self.server.by_path else "",
         }
         certificates = {name: os.environ[name] for name in configuration.CERTIFICATES if os.environ.get(name)}
-        return certificates | {name: value for name, value in settings.items() if value}
+        return certificates | {name: value for name, value in settings.items() if value} | self.more
 
     def start(self) -> None:
         """After it, Berth answers and its catalog has `tiny` beside the usual templates."""
         self._spawn([sys.executable, "-m", "deploy.up"], "up.log")
-        eventually(self._up, "the start of Berth", 150)
+        eventually(self._up, "the start of Berth", SLOW_START)
         self._fill_registry()
         self._spawn([sys.executable, "tests/registry.py", str(self.registry.folder), str(self.registry_port)], "r.log")
         self.publish("tiny", self.registry.add_image("tiny", self.tiny))
         eventually(lambda: self.image("tiny")["state"] == "ready", "the pull of the stand-in image")
+        if not self.engine.enter:  # an engine in a network of its own reaches no package archive, and builds nothing
+            eventually(self._images_settled, "the end of all builds", FIRST_BUILDS, pause=2)
+
+    def _images_settled(self) -> bool:
+        """Builds take both cores for minutes, once per machine: no test is to run beside them."""
+        found = self.api("admin").do("GET", "/images/?limit=100")["results"]
+        return not {"queued", "building"} & {image["state"] for image in found}
 
     def _fill_registry(self) -> None:
         saved = self.data / "base.tar"
@@ -110,6 +127,7 @@ class Berth:
             shutil.copytree(ROOT / "catalog", folder)
             with (folder / "sizes.yaml").open("a") as sizes:
                 sizes.write("  - {slug: tiny, cpu: 0.1, memory_gib: 0.06}\n")
+                sizes.write("  - {slug: tiny-gpu, cpu: 0.1, memory_gib: 0.06, gpu: {class: a100, count: 1}}\n")
         template = {
             "slug": slug,
             "name": slug.capitalize(),
@@ -117,7 +135,7 @@ class Berth:
             "kind": "workspace",
             "icon": {"letter": "T", "colour": "grey"},
             "teams": ["*"],
-            "sizes": ["tiny", "small"],
+            "sizes": ["tiny", "tiny-gpu", "small"],
             "default_size": "tiny",
             "versions": [
                 {
@@ -131,21 +149,11 @@ class Berth:
             ],
         }
         (folder / "templates" / f"{slug}.yaml").write_text(json.dumps(template | more))  # JSON is YAML
-        self.manage("catalog", "apply", "--yes", "--folder", str(folder))
+        self.manage("catalog", "apply", str(folder), "--yes")
 
     def manage(self, *arguments: str) -> str:
         """What `manage.py …` prints; CalledProcessError with its words when it fails."""
-        done = subprocess.run(
-            [*self.engine.enter, sys.executable, "manage.py", *arguments],
-            cwd=ROOT,
-            env=self.configuration.environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode:
-            raise subprocess.CalledProcessError(done.returncode, arguments, done.stdout, done.stderr)
-        return done.stdout
+        return self._manager.run(*arguments)
 
     def api(self, user: str) -> Caller:
         if user not in self._tokens:
@@ -171,12 +179,12 @@ class Berth:
         try:
             self.manage("check_invariants", "--engine")
         except subprocess.CalledProcessError as error:
-            return f"{error.stdout}{error.stderr}"
+            return str(error.stdout)
         return ""
 
-    def assert_invariants(self) -> None:
+    def assert_invariants(self, seconds: float = DEADLINE) -> None:
         """They hold at latest when the next sweep is over."""
-        deadline = time.monotonic() + DEADLINE
+        deadline = time.monotonic() + seconds
         while found := self.violations():
             assert time.monotonic() < deadline, found
             time.sleep(1)
@@ -209,10 +217,12 @@ class Berth:
 
     @contextmanager
     def frozen(self, *names: str) -> Iterator[None]:
-        """These processes and their children neither run nor end in here."""
-        held = [pid for name in names for pid in self.pids(name)]
-        _signal(held, signal.SIGSTOP)
+        """These processes and their children neither run nor end in here, nor one that was just being begun."""
+        held: list[int] = []
         try:
+            while new := [pid for name in names for pid in self.pids(name) if pid not in held]:
+                held += new
+                _signal(new, signal.SIGSTOP)
             yield
         finally:
             _signal(held, signal.SIGCONT)
@@ -229,6 +239,7 @@ class Berth:
 
     def _end_processes(self) -> list[str]:
         """As Ctrl-C does; those that go on although they should not."""
+        self._manager.end()
         for process in self._processes:
             process.terminate()
         for process in self._processes:
@@ -246,9 +257,9 @@ class Berth:
 
 
 @contextmanager
-def running(engine: Engine | None = None) -> Iterator[Berth]:
-    """A Berth for the time of a block; after it, nothing of it is left on this machine."""
-    berth = Berth(engine or Engine())
+def running(engine: Engine | None = None, *, by_path: bool = False, **more: str) -> Iterator[Berth]:
+    """A Berth for the time of a block, with `more` settings; after it, nothing of it is left on this machine."""
+    berth = Berth(engine or Engine(), by_path=by_path, **more)
     try:
         berth.start()
         yield berth
@@ -257,8 +268,17 @@ def running(engine: Engine | None = None) -> Iterator[Berth]:
     assert left == []
 
 
-def free_ports(count: int) -> int:
-    """The first of `count` ports in a row that nobody listens on."""
+def held_pull(berth: Berth, caller: Caller, name: str) -> str:
+    """A workspace that waits for an image whose pull hangs; the registry holds those whose name begins with `slow`."""
+    berth.publish(name, berth.registry.add_image(name, berth.tiny))
+    pk = caller.launch(name)
+    caller.wait(pk, "pulling")
+    eventually(lambda: berth.image(name)["state"] == "building", "the begin of the pull")
+    return pk
+
+
+def free_ports(count: int = 6) -> int:
+    """The first of `count` ports in a row that nobody listens on, by chance: others may look at the same time."""
     for _ in range(100):
         first = 20_000 + secrets.randbelow(10_000)
         if all(_is_free(first + offset) for offset in range(count)):

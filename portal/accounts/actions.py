@@ -11,6 +11,10 @@ from portal.audit.actions import record
 from portal.lib import clock
 from portal.lib.crypto import digest, new_secret
 from portal.lib.errors import Invalid
+from portal.live.redis import publish
+
+RESERVED = "berth"
+LARGEST_SHARE = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +26,8 @@ class NewToken:
 
 
 @transaction.atomic
-def create_user(username: str, name: str, password: str, *, staff: bool = False, actor: str) -> User:
-    user = User(username=username, name=name, subject=username, is_staff=staff)
+def create_user(username: str, name: str, password: str, *, staff: bool = False, email: str = "", actor: str) -> User:
+    user = User(username=username, name=name, subject=username, is_staff=staff, email=email)
     user.set_password(password)
     user.save(force_insert=True)
     record(actor, "user.create", f"user-{user.pk}", after={"username": username, "staff": staff})
@@ -32,6 +36,8 @@ def create_user(username: str, name: str, password: str, *, staff: bool = False,
 
 @transaction.atomic
 def create_team(slug: str, name: str, *, actor: str) -> Team:
+    if slug == RESERVED:
+        raise Invalid.field("slug", f"“{RESERVED}” cannot be a team's: /home/{RESERVED} is everybody's own home.")
     team = Team.objects.create(slug=slug, name=name)
     record(actor, "team.create", f"team-{team.pk}", after={"slug": slug})
     return team
@@ -42,6 +48,26 @@ def add_member(team: Team, user: User, role: Role, *, actor: str) -> Membership:
     member, _ = Membership.objects.update_or_create(team=team, user=user, defaults={"role": role})
     record(actor, "team.add_member", f"team-{team.pk}", after={"user": user.username, "role": role})
     return member
+
+
+@transaction.atomic
+def set_share(team: Team, share: int, *, actor: str) -> None:
+    """Of the machines, beside the shares of other teams; what waits stands in line by it at once. Raises Invalid."""
+    if not 1 <= share <= LARGEST_SHARE:
+        raise Invalid.field("share", f"Give a share from 1 to {LARGEST_SHARE:,}.")
+    before = team.share
+    if Team.objects.filter(pk=team.pk).exclude(share=share).update(share=share):
+        team.share = share
+        record(actor, "team.set_share", f"team-{team.pk}", before={"share": before}, after={"share": share})
+        publish("allocations")
+
+
+@transaction.atomic
+def hold_back(team: Team, why: str, *, actor: str) -> None:
+    """Nothing new of it is placed from now on; with an empty `why`, again. What waits stays in line."""
+    if Team.objects.filter(pk=team.pk).exclude(held_back=why).update(held_back=why):
+        record(actor, "team.hold_back", f"team-{team.pk}", after={"held_back": why})
+        publish("allocations")
 
 
 @transaction.atomic

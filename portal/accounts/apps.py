@@ -1,4 +1,4 @@
-"""Registers portal.accounts with Django."""
+"""Registers portal.accounts and its checks with Django."""
 
 from django.apps import AppConfig
 
@@ -6,3 +6,6 @@ from django.apps import AppConfig
 class AccountsConfig(AppConfig):
     name = "portal.accounts"
     label = "accounts"
+
+    def ready(self) -> None:
+        from portal.accounts import checks  # noqa: F401 - importing registers the checks

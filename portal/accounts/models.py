@@ -1,4 +1,4 @@
-"""User, Team, Membership and ApiToken."""
+"""User, Team, Membership, ApiToken, PublicKey and Secret."""
 
 from typing import ClassVar, Self
 
@@ -33,13 +33,21 @@ class User(AbstractUser):
 
 
 class Team(models.Model):
+    """`held_back` says why nothing new of it is placed now; empty while it is.
+
+    Where teams wait for room, they get it in proportion to their `share`.
+    """
+
     id = models.CharField(primary_key=True, max_length=ids.LENGTH, default=ids.new_id, editable=False)
     slug = models.SlugField(unique=True)
     name = models.CharField(max_length=100)
+    held_back = models.CharField(max_length=200, blank=True, default="")
+    share = models.PositiveSmallIntegerField(default=1)
     members = models.ManyToManyField(User, through="Membership", related_name="teams")
 
     class Meta:
         ordering = ["slug"]
+        constraints = [models.CheckConstraint(condition=Q(share__gt=0), name="team_has_a_share")]
 
     def __str__(self) -> str:
         return self.slug
@@ -85,3 +93,75 @@ class ApiToken(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} ({self.prefix}…)"
+
+
+class PublicKey(models.Model):
+    """A key that opens the SSH door for its owner; `fingerprint` is OpenSSH's, of one person only."""
+
+    id = models.CharField(primary_key=True, max_length=ids.LENGTH, default=ids.new_id, editable=False)
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="public_keys")
+    name = models.CharField(max_length=100)
+    kind = models.CharField(max_length=60)
+    fingerprint = models.CharField(max_length=100, unique=True)
+    created_at = models.DateTimeField(default=clock.now)
+    last_used_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["-created_at"]
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.fingerprint})"
+
+
+class Sealed(models.Model):
+    """A row with something that only the key `key_id` opens (see vault.py), bound to what `bound_to` says."""
+
+    key_id = models.CharField(max_length=40)
+    sealed = models.BinaryField()
+
+    class Meta:
+        abstract = True
+
+    @property
+    def bound_to(self) -> str:
+        """What the sealed value belongs to: copied to another row, it cannot be opened."""
+        raise NotImplementedError
+
+
+class SecretKind(models.TextChoices):
+    VALUE = "value", "Value"
+    SSH_KEY = "ssh-key", "SSH key"
+
+
+class Secret(Sealed):
+    """What only containers may read, of one person or one team."""
+
+    id = models.CharField(primary_key=True, max_length=ids.LENGTH, default=ids.new_id, editable=False)
+    owner = models.ForeignKey(User, null=True, on_delete=models.CASCADE, related_name="secrets")
+    team = models.ForeignKey(Team, null=True, on_delete=models.CASCADE, related_name="secrets")
+    name = models.CharField(max_length=100)
+    kind = models.CharField(max_length=10, choices=SecretKind.choices)
+    variable = models.BooleanField(default=False)
+    created_at = models.DateTimeField(default=clock.now)
+    changed_at = models.DateTimeField(default=clock.now)
+    changed_by = models.CharField(max_length=150)
+
+    class Meta:
+        ordering = ["name", "pk"]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(owner=None, team__isnull=False) | Q(owner__isnull=False, team=None),
+                name="secret_of_person_or_team",
+            ),
+            models.CheckConstraint(condition=~Q(kind="ssh-key", variable=True), name="secret_key_is_no_variable"),
+            models.UniqueConstraint(fields=["owner", "name"], name="secret_once_per_owner"),
+            models.UniqueConstraint(fields=["team", "name"], name="secret_once_per_team"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def bound_to(self) -> str:
+        whose = f"user-{self.owner_id}" if self.owner_id else f"team-{self.team_id}"
+        return "\0".join(["secret", self.pk, whose, self.name, self.kind])

@@ -1,4 +1,4 @@
-"""Routes of signing in and of tokens."""
+"""Routes of signing in of tokens and of keys."""
 
 from django.contrib.auth.views import LogoutView
 from django.urls import path
@@ -10,4 +10,6 @@ urlpatterns = [
     path("sign-out/", LogoutView.as_view(), name="sign-out"),
     path("tokens/", views.tokens, name="tokens"),
     path("tokens/<str:token_id>/revoke/", views.revoke_token, name="token-revoke"),
+    path("keys/", views.keys, name="keys"),
+    path("keys/<str:key_id>/delete/", views.delete_key, name="key-delete"),
 ]

@@ -1,4 +1,4 @@
-"""Sign-in, sign-out and the page of API tokens."""
+"""Sign-in, sign-out, and the pages of API tokens and SSH keys."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,8 +13,9 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_POST
 
 from portal.accounts import access, actions
-from portal.accounts.forms import TokenForm
-from portal.accounts.models import ApiToken, User
+from portal.accounts import keys as public_keys
+from portal.accounts.forms import KeyForm, TokenForm
+from portal.accounts.models import ApiToken, PublicKey, User
 from portal.audit.actions import record
 from portal.lib import clock
 from portal.lib.errors import Invalid
@@ -103,3 +104,32 @@ def revoke_token(request: HttpRequest, token_id: str) -> HttpResponse:
     actions.revoke_token(token, actor=user.username)
     messages.success(request, f"The token “{token.name}” opens nothing any more.")
     return redirect("tokens")
+
+
+@login_required
+@require_http_methods(["GET", "HEAD", "POST"])
+def keys(request: HttpRequest) -> HttpResponse:
+    user = access.signed_in(request.user)
+    form = KeyForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        data = form.cleaned_data
+        try:
+            key = public_keys.add(user, data["key"], data["name"], actor=user.username)
+        except Invalid as problem:
+            for field, sentences in problem.fields.items():
+                form.add_error(field, sentences)
+        else:
+            messages.success(request, f"The key “{key.name}” opens your workspaces.")
+            return redirect("keys")
+    context = {"keys": PublicKey.objects.filter(user=user), "form": form}
+    return render(request, "keys/list.html", context, status=422 if form.is_bound else 200)
+
+
+@login_required
+@require_POST
+def delete_key(request: HttpRequest, key_id: str) -> HttpResponse:
+    user = access.signed_in(request.user)
+    key = public_keys.key_of(user, key_id)
+    public_keys.delete(key, actor=user.username)
+    messages.success(request, f"The key “{key.name}” opens nothing any more.")
+    return redirect("keys")

@@ -1,6 +1,5 @@
 """Errors as `application/problem+json`: expected failures, and what the framework refuses."""
 
-from collections.abc import Iterator
 from http import HTTPStatus
 from typing import Any
 
@@ -10,11 +9,8 @@ from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
-from portal.lib.errors import Forbidden, Invalid, NotFound, Problem
-from portal.lib.rest import PROBLEM, NextSerializer
-
-WHOLE_BODY = "body"
-"""Names what is wrong with the body as a whole."""
+from portal.lib.errors import Forbidden, NotFound, Problem
+from portal.lib.rest import PROBLEM, NextSerializer, invalid
 
 
 def problem_response(error: Exception, context: dict[str, Any]) -> Response | None:
@@ -31,7 +27,7 @@ def as_problem(error: Exception) -> Problem | None:
         case Problem():
             return error
         case exceptions.ValidationError():
-            return _invalid(error)
+            return invalid(error)
         case Http404():
             return NotFound("There is nothing here.")
         case PermissionDenied():
@@ -53,27 +49,6 @@ def body(problem: Problem) -> dict[str, Any]:
         "errors": problem.fields,
         "next": NextSerializer().to_representation(problem.next_step) if problem.next_step else None,
     }
-
-
-def _invalid(error: exceptions.ValidationError) -> Invalid:
-    fields: dict[str, list[str]] = {}
-    for name, sentence in _flat("", error.detail):
-        fields.setdefault(name or WHOLE_BODY, []).append(sentence)
-    first = next(iter(fields), WHOLE_BODY)
-    return Invalid(f"{first}: {fields[first][0]}" if fields else "The request is not valid.", fields=fields)
-
-
-def _flat(name: str, detail: Any) -> Iterator[tuple[str, str]]:
-    """Field and sentence; the field inside another with a dot between."""
-    if isinstance(detail, dict):
-        for key, inner in detail.items():
-            own = name if key == "non_field_errors" else f"{name}.{key}" if name else str(key)
-            yield from _flat(own, inner)
-    elif isinstance(detail, list):
-        for inner in detail:
-            yield from _flat(name, inner)
-    else:
-        yield name, str(detail)
 
 
 def _from_framework(error: exceptions.APIException) -> Problem:

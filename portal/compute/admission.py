@@ -1,36 +1,32 @@
-"""Admission: who gets a place on which node, first come first served, decided in one transaction."""
+"""Admission: who gets a place on which node, in the order of the line, decided in one transaction."""
 
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
+from datetime import timedelta
+from functools import cached_property
+from typing import Any
 
 from django.db import connection, transaction
-from django.db.models import Sum
+from django.db.models import QuerySet
 
-from portal.compute.models import GIB, Allocation, Node, Size
-from portal.compute.states import PLACED, Desired, Phase
+from portal.accounts.access import default_team, teams_of
+from portal.accounts.models import Team, User
+from portal.announcements.access import maintenance
+from portal.compute import forecast, line
+from portal.compute.limits import Amounts, Limits, amounts, whose
+from portal.compute.models import GIB, Allocation, GpuDevice, GpuHold, Size
+from portal.compute.placement import Need, Room, best, empty_rooms, promise, rooms
+from portal.compute.states import HEAD_START, Phase, Rank
 from portal.compute.transitions import move
+from portal.lib import clock
 from portal.lib.words import plain
-from portal.live.redis import publish
+from portal.quotas.models import gpu_words
 
+HOLD_AFTER = timedelta(minutes=10)
+"""So long others may pass something for which there is no room."""
 BATCH = 200
 """Rows looked at in one round: bounded work, whatever the length of the queue."""
 _LOCK = 7_201_002
-
-
-@dataclass(slots=True)
-class Room:
-    """What a node still has: cores and bytes."""
-
-    node: Node
-    cpu: Decimal
-    memory: int
-
-    def fits(self, cpu: Decimal, memory: int) -> bool:
-        return cpu <= self.cpu and cpu <= self.node.cpu and memory <= self.memory
-
-    def take(self, cpu: Decimal, memory: int) -> None:
-        self.cpu -= cpu
-        self.memory -= memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,87 +37,157 @@ class Availability:
     reason: str
 
 
-def rooms() -> list[Room]:
-    """Free capacity of every node that answers."""
-    held = {
-        row["node"]: (row["cpu_held"], row["memory_held"])
-        for row in Allocation.objects.filter(phase__in=PLACED)
-        .values("node")
-        .annotate(cpu_held=Sum("cpu"), memory_held=Sum("memory"))
-        .order_by()
-    }
-    found = []
-    for node in Node.objects.filter(unreachable_since=None):
-        cpu, memory = held.get(node.pk, (Decimal(0), 0))
-        found.append(Room(node, node.schedulable_cpu - cpu, node.schedulable_memory - memory))
-    return found
-
-
-def never_fits(size: Size, nodes: list[Node] | None = None) -> str:
+def never_fits(need: Need, empty: Sequence[Room] | None = None) -> str:
     """What stands against it on every node, in words; empty when one could take it, or none is known yet."""
-    nodes = list(Node.objects.all()) if nodes is None else nodes
-    if not nodes or any(size.cpu <= n.cpu and size.memory <= n.schedulable_memory for n in nodes):
+    empty = empty_rooms() if empty is None else empty
+    if not empty or any(room.fits(need) for room in empty):
         return ""
-    cpu, memory = max(n.cpu for n in nodes), max(n.schedulable_memory for n in nodes)
+    if need.gpu_class:
+        most = max(room.free(need.gpu_class) for room in empty)
+        if most < need.gpu_count:
+            name = gpu_words(need.gpu_class)
+            return f"the largest node has {most} × {name}" if most else f"no node has a GPU of class {name}"
+    cpu, memory = max(room.node.cpu for room in empty), max(room.memory for room in empty)
     return f"the largest node has {plain(cpu)} cores and {memory / GIB:.0f} GB"
 
 
-def availability(sizes: list[Size]) -> dict[str, Availability]:
-    """By size slug: whether it would start now, wait, or never start."""
-    free, nodes = rooms(), list(Node.objects.all())
-    waiting = Allocation.objects.filter(phase=Phase.PENDING, desired=Desired.RUN).count()
-    answers: dict[str, Availability] = {}
-    for size in sizes:
-        refusal = never_fits(size, nodes)
-        if refusal:
-            answers[size.slug] = Availability("never", f"Never: {refusal}")
-        elif not nodes:
-            answers[size.slug] = Availability("queue", "No node has reported yet.")
-        elif waiting or not any(room.fits(size.cpu, size.memory) for room in free):
-            answers[size.slug] = Availability("queue", f"Waits for room; {waiting} in line before it.")
-        else:
-            answers[size.slug] = Availability("now", "Starts now.")
-    return answers
+class Round:
+    """The room and the limits in one round of admission: what is placed takes of both.
+
+    `passed` are the columns of those that cannot be placed in this round, whoever of them comes first in line.
+    """
+
+    def __init__(self) -> None:
+        self.free, self.empty = rooms(), empty_rooms()
+        self.passed: set[frozenset[tuple[str, Any]]] = set()
+
+    @cached_property
+    def closed(self) -> str:
+        """Why nothing at all is placed now, and when it will be; empty when something may."""
+        return maintenance()
+
+    @cached_property
+    def limits(self) -> Limits:
+        return Limits()
+
+    def seated(self, queue: Iterable[Allocation]) -> Iterator[tuple[Allocation, Room, list[GpuDevice]]]:
+        """Who is placed where, with which devices."""
+        for waiting in queue:
+            if any(all(getattr(waiting, name) == value for name, value in alike) for alike in self.passed):
+                continue
+            need = Need.of(waiting)
+            if limit := self.limits.reached(*whose(waiting)):
+                self._pass(**limit.alike(waiting))
+            elif room := best(self.free, need):
+                self.limits.take(waiting)
+                yield waiting, room, room.take(need)
+            else:
+                self._pass(**need.columns)
+                if clock.now() - waiting.created_at >= HOLD_AFTER:
+                    promise(self.free, need, self.empty)
+
+    def _pass(self, **alike: Any) -> None:
+        self.passed.add(frozenset(alike.items()))
+
+
+def availability(
+    sizes: list[Size], user: User, team: str | None = None, rank: Rank = Rank.INTERACTIVE
+) -> dict[str, Availability]:
+    """By size slug: whether what this person starts at this rank would start now, wait, or never start.
+
+    `team` is the slug of the one that pays; by default, and where it is none of theirs, their first.
+    """
+    now, paying = Round(), _paying(user, team)
+    kind = "workspace" if rank == Rank.INTERACTIVE else "job"
+    newcomer = Allocation(user=user, team=paying, owner_kind=kind, line_at=clock.now() - HEAD_START[rank])
+    before = line.before(newcomer, _eligible(), BATCH) if paying else []
+    for _ in now.seated(line.in_order(_eligible(), before)):
+        pass
+    starts = forecast.known()
+    return {
+        size.slug: _availability(Need.of(size), newcomer, now, len(before), starts.get((kind, size.slug)))
+        for size in sizes
+    }
+
+
+def _paying(user: User, slug: str | None) -> Team | None:
+    return (teams_of(user).filter(slug=slug).first() if slug else None) or default_team(user)
+
+
+def _availability(
+    need: Need, newcomer: Allocation, now: Round, ahead: int, start: forecast.Start | None
+) -> Availability:
+    if refusal := never_fits(need, now.empty):
+        return Availability("never", f"Never: {refusal}")
+    if now.closed:
+        return Availability("queue", now.closed)
+    if not now.empty:
+        return Availability("queue", "No node has reported yet.")
+    if newcomer.team_id and (limited := _limited(need, newcomer, now.limits)):
+        return limited
+    if best(now.free, need):
+        return Availability("now", "Starts now.")
+    told = f"Waits for room; {ahead} in line before it." if ahead else "Waits for room, first in line."
+    return Availability("queue", f"{told} {start.sentence()}" if start else told)
+
+
+def _limited(need: Need, newcomer: Allocation, limits: Limits) -> Availability | None:
+    user, team, wanted = newcomer.user, newcomer.team, amounts(newcomer.owner_kind, need)
+    if refusal := too_much(limits, user, team, wanted):
+        return Availability("never", f"Never: {refusal}")
+    if team.held_back:
+        return Availability("queue", team.held_back)
+    limit = limits.reached(user.pk, team.pk, wanted)
+    return Availability("queue", limit.sentence("You", "Your team")) if limit else None
+
+
+def too_much(limits: Limits, user: User, team: Team, wanted: Amounts) -> str:
+    """Whose limit it would exceed though nothing else were held, in words; empty where it would not."""
+    limit = limits.too_small(user.pk, team.pk, wanted)
+    return limit.most("one person", f"team {team.name}") if limit else ""
+
+
+def alone() -> None:
+    """Until the caller's transaction ends nothing is placed by others; what they placed before is seen."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
 
 
 @transaction.atomic
 def admit() -> list[str]:
-    """Place what fits, oldest first; the first that does not fit holds the line. Ids that were placed."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
-    pending = Allocation.objects.filter(phase=Phase.PENDING, desired=Desired.RUN).order_by("created_at", "id")
-    queue = list(pending.select_for_update(of=("self",))[:BATCH])
-    if not queue:
-        return []
-    free = rooms()
+    """Place what fits, in the order of the line. Ids that were placed, at most BATCH.
+
+    None during a maintenance. What does not fit is passed by what needs less, until it has waited HOLD_AFTER: then
+    room is held for it.
+    """
+    alone()
     placed: list[str] = []
-    while queue:
-        first = queue[0]
-        room = next((r for r in free if r.fits(first.cpu, first.memory)), None)
-        if room is None:
-            break
-        room.take(first.cpu, first.memory)
-        if move(first, Phase.ADMITTED, actor="admission", fenced=False, node=room.node, message=_placed(room.node)):
-            placed.append(first.pk)
-        queue.pop(0)
-    for position, allocation in enumerate(queue, start=1):
-        _explain(allocation, position, free)
+    if maintenance():
+        return placed
+    now: Round | None = None
+    while len(placed) < BATCH and (batch := _next_in_line(now)):
+        now = now or Round()
+        for waiting, room, devices in now.seated(batch):
+            _place(waiting, room, devices)
+            placed.append(waiting.pk)
     return placed
 
 
-def _placed(node: Node) -> str:
-    return f"placed on {node.name}"
+def _next_in_line(now: Round | None) -> list[Allocation]:
+    """Without those that were passed; locked."""
+    waiting = _eligible()
+    for alike in now.passed if now else ():
+        waiting = waiting.exclude(**dict(alike))
+    ids = line.first(waiting, BATCH)
+    return line.in_order(waiting.select_for_update(of=("self",)), ids)
 
 
-def _explain(allocation: Allocation, position: int, free: list[Room]) -> None:
-    """Store the truth about the wait, with numbers, where it changed."""
-    cpu = max((room.cpu for room in free), default=Decimal(0))
-    memory = max((room.memory for room in free), default=0)
-    sentence = (
-        f"Needs {plain(allocation.cpu)} cores and {allocation.memory / GIB:g} GB; "
-        f"{plain(max(cpu, Decimal(0)))} cores and {max(memory, 0) / GIB:.1f} GB are free. Number {position} in line."
-        if free
-        else f"The container engine does not answer. Number {position} in line."
-    )
-    if Allocation.objects.filter(pk=allocation.pk).exclude(message=sentence).update(message=sentence):
-        publish(allocation.topic)
+def _eligible() -> QuerySet[Allocation]:
+    return line.waiting().filter(team__held_back="")
+
+
+def _place(waiting: Allocation, room: Room, devices: list[GpuDevice]) -> None:
+    GpuHold.objects.bulk_create(GpuHold(device=device, allocation=waiting) for device in devices)
+    message = f"placed on {room.node.name}"
+    moved = move(waiting, Phase.ADMITTED, actor="admission", fenced=False, node=room.node, message=message)
+    assert moved, "it was locked while it waited"

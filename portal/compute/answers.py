@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from datetime import timedelta
-from itertools import islice
 from typing import Any
 
 from django.http import StreamingHttpResponse
@@ -10,21 +9,18 @@ from django.http.response import HttpResponseBase
 from rest_framework import serializers
 from rest_framework.response import Response
 
-from portal.compute import logs, series
-from portal.compute.models import Allocation, LogChunk
+from portal.compute import log_reading, series
+from portal.compute.lines import Line
+from portal.compute.models import Allocation
+from portal.compute.states import LogState
 from portal.lib import clock
 
 PAGE_LINES = 1000
 MOST_TAIL = 10_000
+MOST_SEARCHED = 200
 LARGEST_SEQ = 2**53
 WINDOW = timedelta(hours=1)
-LOG_STATES = [
-    ("none", "Never started"),
-    ("open", "More may come"),
-    ("complete", "All of it is here"),
-    ("truncated", "Its end is missing"),
-    ("lost", "It is lost"),
-]
+LOG_STATES = [("none", "Never started"), *LogState.choices]
 
 
 class LogQuery(serializers.Serializer[Any]):
@@ -34,7 +30,16 @@ class LogQuery(serializers.Serializer[Any]):
     tail = serializers.IntegerField(
         required=False, min_value=1, max_value=MOST_TAIL, help_text="Only the last so many lines."
     )
+    at = serializers.DateTimeField(required=False, help_text="Only lines of that time or later.")
+    search = serializers.CharField(
+        required=False, max_length=MOST_SEARCHED, trim_whitespace=False, help_text="Only lines with this text in them."
+    )
     format = serializers.ChoiceField(["json", "text"], default="json", help_text="`text`: all of it, the lines alone.")
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if "search" in attrs and attrs["format"] == "text":
+            raise serializers.ValidationError({"search": "Goes page by page: leave out `format=text`."})
+        return attrs
 
 
 class LineSerializer(serializers.Serializer[Any]):
@@ -54,29 +59,35 @@ class LogSerializer(serializers.Serializer[Any]):
 
 def log_answer(allocation: Allocation | None, query: dict[str, Any]) -> HttpResponseBase:
     """The lines a LogQuery asks for; as JSON at most PAGE_LINES of them, as text all, streamed."""
-    after = query.get("after", 0)
-    if allocation is not None and "tail" in query:
-        after = max(after, _last_seq(allocation) - query["tail"])
-    lines = logs.lines_after(allocation, after) if allocation else iter(())
+    after = _after(allocation, query) if allocation else 0
+    lines = log_reading.lines_after(allocation, after) if allocation else iter(())
+    wanted = log_reading.contains(query["search"]) if "search" in query else None
     if query["format"] == "text":
-        return _plain(lines)
-    page = list(islice(lines, PAGE_LINES))
+        return text_answer(lines)
+    page = log_reading.page(lines, PAGE_LINES, wanted)
     state = allocation.log_state if allocation else "none"
-    answer = {"results": page, "next_after": page[-1].seq if page else after, "state": state}
+    answer = {"results": page.lines, "next_after": page.last or after, "state": state}
     return Response(LogSerializer(answer).data)
 
 
-def _last_seq(allocation: Allocation) -> int:
-    last = LogChunk.objects.filter(allocation=allocation).order_by("-last_seq").first()
-    return last.last_seq if last else 0
+def _after(allocation: Allocation, query: dict[str, Any]) -> int:
+    after: int = query.get("after", 0)
+    last = log_reading.last_seq(allocation) if query.keys() & {"tail", "at"} else 0
+    if "tail" in query:
+        after = max(after, last - query["tail"])
+    if "at" in query:
+        after = max(after, (log_reading.first_since(allocation, query["at"]) or last + 1) - 1)
+    return after
 
 
-def _plain(lines: Iterator[logs.Line]) -> StreamingHttpResponse:
-    """Inert: whatever a program wrote, no browser runs it."""
-    text = (f"{line.text}\n" for line in lines)
+def text_answer(lines: Iterator[Line], file_name: str = "") -> StreamingHttpResponse:
+    """As the program wrote it, and inert: whatever that was, no browser runs it."""
+    text = (f"{line.text}\r" if line.returned else f"{line.text}\n" for line in lines)
     response = StreamingHttpResponse(text, content_type="text/plain; charset=utf-8")
     response["X-Content-Type-Options"] = "nosniff"
     response["Content-Security-Policy"] = "default-src 'none'; sandbox"
+    if file_name:
+        response["Content-Disposition"] = f'attachment; filename="{file_name}"'
     return response
 
 
@@ -86,13 +97,13 @@ class PointSerializer(serializers.Serializer[Any]):
 
 
 class SeriesSerializer(serializers.Serializer[Any]):
-    unit = serializers.CharField(help_text="`cores` or `bytes`.")
+    unit = serializers.CharField(help_text="`cores`, `bytes` or `devices`.")
     reserved = serializers.FloatField()
     points = PointSerializer(many=True)
 
 
 class MetricsSerializer(serializers.Serializer[Any]):
-    """Used against reserved, over the last hour. `gpu` is null where no GPU is reserved; so are all before a start."""
+    """Used against reserved, in the last hour it had. `gpu` is null where none is reserved; all are before a start."""
 
     cpu = SeriesSerializer(allow_null=True)
     memory = SeriesSerializer(allow_null=True)
@@ -103,11 +114,12 @@ def metrics_answer(allocation: Allocation | None) -> dict[str, Any]:
     """Shape of MetricsSerializer, unserialised."""
     if allocation is None:
         return {"cpu": None, "memory": None, "gpu": None}
-    samples = series.since(allocation, clock.now() - WINDOW)
+    samples = series.since(allocation, (allocation.ended_at or clock.now()) - WINDOW)
     cpu = [{"at": sample.at, "value": sample.cpu} for sample in samples]
     memory = [{"at": sample.at, "value": sample.memory} for sample in samples]
+    gpu = [{"at": sample.at, "value": sample.gpu} for sample in samples if sample.gpu is not None]
     return {
         "cpu": {"unit": "cores", "reserved": allocation.cpu, "points": cpu},
         "memory": {"unit": "bytes", "reserved": allocation.memory, "points": memory},
-        "gpu": None,
+        "gpu": {"unit": "devices", "reserved": allocation.gpu_count, "points": gpu} if allocation.gpu_count else None,
     }

@@ -9,6 +9,8 @@ from runtimes.base import ContainerState, Observation
 
 STOP_GRACE = timedelta(seconds=10)
 START_LIMIT = timedelta(minutes=3)
+FREEZE_AFTER = timedelta(seconds=10)
+"""From the wish on: by then nobody is let in on an older answer of the door, and open connections are cut."""
 OUTAGE_MARGIN = timedelta(seconds=20)
 """An engine that shuts down ends its containers up to this long before it stops answering."""
 
@@ -21,6 +23,8 @@ class Do(Enum):
     CREATE = auto()
     RECORD_START = auto()
     AWAIT_ANSWER = auto()
+    FREEZE = auto()
+    THAW = auto()
     ASK_TO_STOP = auto()
     FORCE_STOP = auto()
     CLEAR_OLDER = auto()
@@ -30,13 +34,22 @@ class Do(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Want:
-    """The row: what is wanted and how far it came. `started_at` is the container start it knows of."""
+    """The row: what is wanted, since when, and how far it came. `started_at` is the container start it knows of,
+    `grace` how long it may take to end when it is asked to.
+    """
 
     desired: Desired
     phase: Phase
     phase_at: datetime
     end_reason: Reason = Reason.STOPPED
     started_at: datetime | None = None
+    grace: timedelta = STOP_GRACE
+    desired_at: datetime | None = None
+
+    @property
+    def still(self) -> bool:
+        """What is on its way up, or out, must move: only what has come to run is frozen."""
+        return self.desired == Desired.SUSPEND and self.phase == Phase.RUNNING
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +74,17 @@ def decide(want: Want, seen: Seen, now: datetime) -> Step:
         return Step(Do.CLEAR_OLDER)
     if want.phase == Phase.ENDED:
         return Step(Do.NOTHING if state == ContainerState.ABSENT else Do.REMOVE)
+    if want.phase == Phase.CREATING and seen.container.started_at is not None:
+        return Step(Do.RECORD_START)  # also when it has ended since: what ran is metered
+    if seen.container.frozen and not want.still:
+        return Step(Do.THAW)
     if want.desired == Desired.END:
         return _towards_end(want, seen, now)
     if want.phase in COMING_UP:
         return _towards_running(want, seen, now)
     if want.phase == Phase.PENDING:
         return Step(Do.NOTHING)
-    return _while_running(want, seen)
+    return _while_running(want, seen, now)
 
 
 def _towards_end(want: Want, seen: Seen, now: datetime) -> Step:
@@ -77,7 +94,7 @@ def _towards_end(want: Want, seen: Seen, now: datetime) -> Step:
         return Step(Do.FINISH, Reason.CANCELLED if cancelled else want.end_reason)
     if want.phase != Phase.STOPPING:
         return Step(Do.ASK_TO_STOP)
-    return Step(Do.FORCE_STOP if now >= want.phase_at + STOP_GRACE else Do.NOTHING)
+    return Step(Do.FORCE_STOP if now >= want.phase_at + want.grace else Do.NOTHING)
 
 
 def _towards_running(want: Want, seen: Seen, now: datetime) -> Step:
@@ -99,11 +116,14 @@ def _towards_running(want: Want, seen: Seen, now: datetime) -> Step:
             return Step(Do.PREPARE)
 
 
-def _while_running(want: Want, seen: Seen) -> Step:
+def _while_running(want: Want, seen: Seen, now: datetime) -> Step:
     if seen.container.state != ContainerState.RUNNING:
         return Step(Do.FINISH, ended_because(seen))
     moved_on = want.started_at is not None and seen.container.started_at != want.started_at
-    return Step(Do.RECORD_START if moved_on else Do.NOTHING)
+    if moved_on:
+        return Step(Do.RECORD_START)
+    due = want.still and now >= (want.desired_at or now) + FREEZE_AFTER
+    return Step(Do.FREEZE if due and not seen.container.frozen else Do.NOTHING)
 
 
 def ended_because(seen: Seen) -> Reason:

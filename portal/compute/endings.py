@@ -12,10 +12,8 @@ def sentence(allocation: Allocation, reason: Reason, container: Observation) -> 
     match reason:
         case Reason.OOM:
             return f"It ran out of memory: size {allocation.size_id} has {allocation.memory / GIB:g} GB."
-        case Reason.FAILED:
-            return container.error or f"The process ended by itself with exit code {container.exit_code}."
-        case Reason.COMPLETED:
-            return "The process ended by itself."
+        case Reason.FAILED | Reason.COMPLETED:  # by itself or because of a signal: the engine does not tell
+            return container.error or f"The process ended with exit code {container.exit_code}."
         case Reason.LOST:
             return "The container disappeared: somebody or something removed it outside Berth."
         case Reason.ENGINE_RESTART:
@@ -25,7 +23,7 @@ def sentence(allocation: Allocation, reason: Reason, container: Observation) -> 
         case Reason.ENGINE_ERROR:
             return container.error or "The container engine could not start the container."
         case _:
-            return Reason(reason).label + "."
+            return allocation.end_message or Reason(reason).label + "."
 
 
 def ended_at(allocation: Allocation, container: Observation) -> datetime:

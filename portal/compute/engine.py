@@ -1,4 +1,4 @@
-"""The runtime this process drives, made once from settings. Only `worker`, `images` and `agent` call it."""
+"""The runtime this process drives, made once from settings. Only `worker`, `images`, `pulls` and `agent` do."""
 
 from functools import cache
 from pathlib import Path
@@ -20,7 +20,8 @@ def _options() -> dict[str, Any]:
                 "reachable": settings.REACHABLE_NETWORKS,
             }
         case "local":
-            return {"root": settings.BERTH_DATA / "runtime", "ca_bundle": bundle}
+            root = settings.BERTH_DATA / "runtime"
+            return {"root": root, "ca_bundle": bundle, "pip_index_url": settings.PIP_INDEX_URL}
         case _:
             return {}
 

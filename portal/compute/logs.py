@@ -1,16 +1,20 @@
-"""Log lines of an allocation: numbered, masked, in compressed chunks in storage; the last ones live in Redis."""
+"""Log lines of an allocation on their way in: numbered, masked, in compressed chunks; the last ones live in Redis."""
 
 import gzip
 import json
-from collections.abc import Iterator
+import zlib
+from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import NamedTuple
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
+from django.db.models import Sum
 
+from portal.compute import owners
+from portal.compute.lines import Line
+from portal.compute.masking import masked
 from portal.compute.models import Allocation, LogChunk
 from portal.lib import clock
 from portal.live.redis import append_frame
@@ -20,51 +24,60 @@ CHUNK_LINES = 1000
 CHUNK_BYTES = 256 * 1024
 CHUNK_AGE = timedelta(seconds=1)
 FRAME_BYTES = 64 * 1024
-MASK = "••••••"
+LINE_BYTES = 32
+"""What a line counts beside its text, so that empty ones fill a log too."""
+OVERLAP = timedelta(seconds=1)
+"""How far behind the newest line a log is opened again: its two streams may be out of order a little."""
 
 
-class Line(NamedTuple):
-    """One stored line; also its shape in a chunk and in a live frame."""
+class Superseded(Exception):
+    """Another collector is writing this log; open it anew."""
 
-    seq: int
-    at: str
-    stream: str
-    text: str
+
+class OverQuota(Exception):
+    """The log is as long as it may become; this line and what follows is not kept."""
 
 
 @dataclass(slots=True)
 class ChunkWriter:
     """Collects lines of one allocation; continues behind what storage already has.
 
-    `since` is where to reopen the engine's log; lines it repeats are recognised and dropped.
+    `secrets` are the needles of masking.py. `since` is where to reopen the engine's log; lines it repeats are
+    recognised and dropped, each as often as storage has it.
     """
 
     allocation: Allocation
     secrets: tuple[str, ...] = ()
     since: datetime | None = None
     _seq: int = 0
-    _seen: set[tuple[str, str]] = field(default_factory=set)
+    _stored: int = 0
+    _repeated: Counter[int] = field(default_factory=Counter)
     _lines: list[Line] = field(default_factory=list)
     _bytes: int = 0
     _opened_at: datetime | None = None
 
     def __post_init__(self) -> None:
-        last = LogChunk.objects.filter(allocation=self.allocation).order_by("-last_seq").first()
+        chunks = LogChunk.objects.filter(allocation=self.allocation)
+        last = chunks.order_by("-last_seq").first()
         if last is not None:
-            self._seq, self.since = last.last_seq, last.last_at
-            at = last.last_at.isoformat()
-            self._seen = {(line.at, line.text) for line in _read_chunk(last) if line.at == at}
+            self._seq, self.since = last.last_seq, last.last_at - OVERLAP
+            self._stored = chunks.aggregate(total=Sum("text_size"))["total"]
+            since = self.since.isoformat()
+            for chunk in chunks.filter(last_at__gte=self.since).order_by("first_seq"):
+                self._repeated.update(_mark(*line[1:4]) for line in read_chunk(chunk) if line.at >= since)
 
     def add(self, line: LogLine) -> None:
-        text = line.text
-        for secret in self.secrets:
-            text = text.replace(secret, MASK)
+        """Raises OverQuota for a line that is too much, and Superseded as `flush` does."""
+        text = masked(line.text, self.secrets)
         at = line.at.isoformat()
-        if (at, text) in self._seen or (self.since is not None and line.at < self.since):
+        if self.since is not None and (line.at < self.since or self._repeats(at, line.stream, text)):
             return
+        if self._stored + self._bytes >= settings.LOG_BYTES:
+            self.flush()
+            raise OverQuota
         self._seq += 1
-        self._lines.append(Line(self._seq, at, line.stream, text))
-        self._bytes += len(text)
+        self._lines.append(Line(self._seq, at, line.stream, text, line.returned))
+        self._bytes += LINE_BYTES + (len(text) if text.isascii() else len(text.encode()))
         self._opened_at = self._opened_at or clock.now()
         if len(self._lines) >= CHUNK_LINES or self._bytes >= CHUNK_BYTES:
             self.flush()
@@ -75,35 +88,50 @@ class ChunkWriter:
 
     def flush(self) -> None:
         """Write what is collected. Raises Superseded when another collector wrote these numbers first."""
-        if not self._lines:
-            return
-        lines, self._lines, self._bytes, self._opened_at = self._lines, [], 0, None
-        path = Path(self.allocation.pk) / f"{lines[0].seq:012d}.gz"
-        data = gzip.compress("\n".join(json.dumps(line) for line in lines).encode(), 3)
-        target = settings.LOG_STORAGE / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        partial = target.with_suffix(f".{clock.now().timestamp()}.part")
-        partial.write_bytes(data)
-        try:
-            with transaction.atomic():
-                LogChunk.objects.create(
-                    allocation=self.allocation,
-                    first_seq=lines[0].seq,
-                    last_seq=lines[-1].seq,
-                    first_at=lines[0].at,
-                    last_at=lines[-1].at,
-                    size=len(data),
-                    path=str(path),
-                )
-                partial.rename(target)
-        except IntegrityError as error:
-            partial.unlink(missing_ok=True)
-            raise Superseded from error
-        _announce(self.allocation.pk, lines)
+        if self._lines:
+            lines, size = self._lines, self._bytes
+            self._lines, self._bytes, self._opened_at = [], 0, None
+            _store(self.allocation, lines, size)
+            self._stored += size
+            _announce(self.allocation.pk, lines)
+
+    def _repeats(self, at: str, stream: str, text: str) -> bool:
+        mark = _mark(at, stream, text)
+        if not self._repeated[mark]:
+            return False
+        self._repeated[mark] -= 1
+        return True
 
 
-class Superseded(Exception):
-    """Another collector is writing this log; open it anew."""
+def _mark(at: str, stream: str, text: str) -> int:
+    return hash((at, stream, text))
+
+
+def _store(allocation: Allocation, lines: list[Line], text_size: int) -> None:
+    path = Path(allocation.pk) / f"{lines[0].seq:012d}.gz"
+    data = gzip.compress("\n".join(map(json.dumps, lines)).encode(), 1)
+    target = settings.LOG_STORAGE / path
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.with_suffix(f".{clock.now().timestamp()}.part")
+    partial.write_bytes(data)
+    times = [line.at for line in lines]
+    try:
+        with transaction.atomic():
+            LogChunk.objects.create(
+                allocation=allocation,
+                first_seq=lines[0].seq,
+                last_seq=lines[-1].seq,
+                first_at=min(times),
+                last_at=max(times),
+                size=len(data),
+                text_size=text_size,
+                path=str(path),
+            )
+            owners.owner_of(allocation).logged(allocation, lines)
+            partial.rename(target)
+    except IntegrityError as error:
+        partial.unlink(missing_ok=True)
+        raise Superseded from error
 
 
 def _announce(allocation_id: str, lines: list[Line]) -> None:
@@ -120,30 +148,12 @@ def _announce(allocation_id: str, lines: list[Line]) -> None:
 
 
 def _send(allocation_id: str, frame: list[Line]) -> None:
-    append_frame(allocation_id, {"first": frame[0].seq, "last": frame[-1].seq, "lines": frame, "skipped": 0})
+    append_frame(allocation_id, {"first": frame[0].seq, "last": frame[-1].seq, "lines": frame})
 
 
-def _read_chunk(chunk: LogChunk) -> list[Line]:
+def read_chunk(chunk: LogChunk) -> list[Line]:
     try:
-        data = gzip.decompress((settings.LOG_STORAGE / chunk.path).read_bytes()).decode()
-    except (OSError, EOFError):
+        rows = gzip.decompress((settings.LOG_STORAGE / chunk.path).read_bytes()).decode().split("\n")
+        return [Line(*fields) for fields in json.loads(f"[{','.join(rows)}]")]
+    except (OSError, EOFError, zlib.error, ValueError):
         return [Line(chunk.first_seq, chunk.first_at.isoformat(), "berth", "[these lines are lost from storage]")]
-    return [Line(*json.loads(line)) for line in data.split("\n")]
-
-
-def moment(line: Line) -> datetime:
-    return datetime.fromisoformat(line.at)
-
-
-def lines_after(allocation: Allocation, after: int = 0) -> Iterator[Line]:
-    """Archived lines numbered above `after`, in order, one chunk in memory at a time."""
-    for chunk in LogChunk.objects.filter(allocation=allocation, last_seq__gt=after).order_by("first_seq").iterator():
-        yield from (line for line in _read_chunk(chunk) if line.seq > after)
-
-
-def last_lines(allocation: Allocation, count: int) -> list[Line]:
-    """The last `count` archived lines."""
-    last = (
-        LogChunk.objects.filter(allocation=allocation).order_by("-last_seq").values_list("last_seq", flat=True).first()
-    )
-    return list(lines_after(allocation, max((last or 0) - count, 0)))

@@ -1,8 +1,12 @@
 """Who owns an allocation: `environments` and `jobs` register here and are told when theirs moves."""
 
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
+from portal.compute.lines import Line
 from portal.compute.models import Allocation, Transition
 
 
@@ -17,8 +21,25 @@ class Image:
     progress: float | None = None
 
 
+class Undeliverable(Exception):
+    """Something that the container was promised cannot be given; the message is one sentence with the next step."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """`ends_at`: when it ends by its own rules, as far as anybody can say."""
+
+    name: str
+    url: str
+    ends_at: datetime | None = None
+
+
 class Owner(Protocol):
-    """What compute asks of the app that owns an allocation."""
+    """What compute asks of the app that owns an allocation. `stays` says what is left when it is stopped, `moves` what
+    becomes of it when its node is emptied."""
+
+    stays: str
+    moves: str
 
     def image(self, allocation: Allocation) -> Image:
         """State of the image it wants; asks for it to be fetched when it is not there."""
@@ -26,8 +47,32 @@ class Owner(Protocol):
     def image_gone(self, allocation: Allocation) -> None:
         """The engine does not have the image that was said to be ready."""
 
+    def usable_by(self, allocation: Allocation, user_id: str) -> bool:
+        """Whether that person may run programs in it."""
+
+    def files(self, allocation: Allocation) -> Mapping[str, bytes]:
+        """Placed into the container before it starts (runtimes.base.Spec.files) and kept nowhere.
+
+        Raises Undeliverable.
+        """
+
+    def hidden(self, allocation: Allocation) -> list[str]:
+        """Texts that its log may not show."""
+
+    def logged(self, allocation: Allocation, lines: Sequence[Line]) -> None:
+        """Called with each run of lines in the transaction that stores them: once for every line."""
+
+    def observed(self, allocation: Allocation) -> None:
+        """What runs in it was asked just now: its Activity says what was found."""
+
     def moved(self, allocation: Allocation, transition: Transition) -> None:
         """Called inside the transition's transaction, after it was written."""
+
+    def stop(self, allocation: Allocation, *, actor: str, message: str) -> None:
+        """End what it runs for, for good; `message` is the sentence its people read."""
+
+    def subjects(self, owner_ids: Collection[str]) -> Mapping[str, Subject]:
+        """What people call these, and the page of each. One query."""
 
 
 class Observer(Protocol):
@@ -51,6 +96,18 @@ def observe(observer: Observer) -> None:
 
 def owner_of(allocation: Allocation) -> Owner:
     return _owners[allocation.owner_kind]
+
+
+def subjects(allocations: Iterable[Allocation]) -> dict[str, Subject]:
+    """By owner id, of whatever kind; one query for each kind."""
+    kinds: dict[str, set[str]] = defaultdict(set)
+    for allocation in allocations:
+        kinds[allocation.owner_kind].add(allocation.owner_id)
+    return {pk: found for kind, pks in kinds.items() for pk, found in _owners[kind].subjects(pks).items()}
+
+
+def subject(allocation: Allocation) -> Subject:
+    return subjects([allocation])[allocation.owner_id]
 
 
 def tell(allocation: Allocation, transition: Transition) -> None:

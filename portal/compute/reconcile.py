@@ -8,7 +8,7 @@ from portal.compute import endings, lease, owners, probe, specs
 from portal.compute.decide import STOP_GRACE, Do, Seen, Step, Want, decide, ended_because
 from portal.compute.engine import runtime
 from portal.compute.models import Allocation
-from portal.compute.states import Desired, Phase, Reason
+from portal.compute.states import Desired, LogState, Phase, Reason
 from portal.compute.transitions import move
 from portal.lib import clock
 from portal.live.redis import publish
@@ -26,6 +26,7 @@ logger = logging.getLogger(__name__)
 ACTOR = "reconcile"
 MAX_STEPS = 20
 LOG_DRAIN = timedelta(seconds=30)
+FREEZING = timedelta(seconds=2)
 LOOK_AGAIN: dict[Phase, timedelta] = {
     Phase.PENDING: timedelta(seconds=60),
     Phase.ADMITTED: timedelta(seconds=2),
@@ -56,7 +57,9 @@ def _advance(allocation: Allocation) -> timedelta | None:
         logger.exception("allocation %s is postponed: a bug on our side", allocation.pk)
         return _back_off(allocation)
     if allocation.phase == Phase.ENDED:
-        return timedelta(seconds=5) if allocation.log_state == "open" else None
+        return timedelta(seconds=5) if allocation.log_state == LogState.OPEN else None
+    if allocation.desired == Desired.SUSPEND and allocation.frozen_at is None:
+        return FREEZING
     return LOOK_AGAIN[Phase(allocation.phase)]
 
 
@@ -69,6 +72,8 @@ def _step(allocation: Allocation) -> bool:
         phase_at=allocation.phase_at,
         end_reason=Reason(allocation.end_reason or Reason.STOPPED),
         started_at=allocation.container_started_at,
+        grace=specs.grace(allocation),
+        desired_at=allocation.desired_at,
     )
     step = decide(want, seen, clock.now())
     return _STEPS[step.do](allocation, seen, step)
@@ -95,13 +100,16 @@ def _outage(allocation: Allocation) -> tuple[datetime, datetime] | None:
 
 
 def _confirm(allocation: Allocation, container: Observation) -> None:
-    """The engine answered: nothing is unknown any more, and a running container counts up to now."""
+    """The engine answered: nothing is unknown any more, and a running container counts up to now, frozen or not."""
     changes: dict[str, object] = {}
     if allocation.unknown_since is not None and allocation.open:
         changes["unknown_since"] = None
         publish(allocation.topic)
     if container.state == ContainerState.RUNNING and allocation.open:
         changes["confirmed_at"] = clock.now()
+    if container.frozen != (allocation.frozen_at is not None) and allocation.open:
+        changes["frozen_at"] = clock.now() if container.frozen else None
+        publish(allocation.topic)
     if changes:
         _write(allocation, **changes)
 
@@ -114,8 +122,8 @@ def _write(allocation: Allocation, **changes: object) -> bool:
 
 
 def _nothing(allocation: Allocation, seen: Seen, step: Step) -> bool:
-    if allocation.phase == Phase.ENDED and allocation.log_state == "open":
-        _write(allocation, log_state="complete")
+    if allocation.phase == Phase.ENDED and allocation.log_state == LogState.OPEN:
+        _write(allocation, log_state=LogState.COMPLETE)
     return False
 
 
@@ -151,12 +159,14 @@ def _create(allocation: Allocation, seen: Seen, step: Step) -> bool:
         return True
     except EngineRefused as error:
         return move(allocation, Phase.ENDED, actor=ACTOR, reason=Reason.ENGINE_ERROR, message=str(error))
+    except owners.Undeliverable as error:
+        return move(allocation, Phase.ENDED, actor=ACTOR, reason=Reason.SECRET_ERROR, message=str(error))
 
 
 def _record_start(allocation: Allocation, seen: Seen, step: Step) -> bool:
     container = seen.container
-    if container.state != ContainerState.RUNNING:
-        return container.state == ContainerState.EXITED
+    if container.started_at is None:
+        return False
     message = "container started" if allocation.phase != Phase.RUNNING else "restarted outside Berth"
     return move(
         allocation,
@@ -171,12 +181,24 @@ def _record_start(allocation: Allocation, seen: Seen, step: Step) -> bool:
 
 
 def _await_answer(allocation: Allocation, seen: Seen, step: Step) -> bool:
+    if allocation.spec["port"] is None:
+        return move(allocation, Phase.RUNNING, actor=ACTOR, message="runs")
     address = seen.container.address or ""
     if address != allocation.address:
         _write(allocation, address=address)
     if address and probe.answers(allocation):
         move(allocation, Phase.RUNNING, actor=ACTOR, message="ready")
     return False
+
+
+def _freeze(allocation: Allocation, seen: Seen, step: Step) -> bool:
+    runtime().freeze(seen.container.name)
+    return True
+
+
+def _thaw(allocation: Allocation, seen: Seen, step: Step) -> bool:
+    runtime().thaw(seen.container.name)
+    return True
 
 
 def _ask_to_stop(allocation: Allocation, seen: Seen, step: Step) -> bool:
@@ -230,11 +252,11 @@ def _remove(allocation: Allocation, seen: Seen, step: Step) -> bool:
         runtime().stop(seen.container.name, force=True)
     allocation.refresh_from_db(fields=["log_state"])
     late = clock.now() >= (allocation.ended_at or clock.now()) + LOG_DRAIN
-    if allocation.log_state == "open" and not late:
+    if allocation.log_state == LogState.OPEN and not late:
         return False
     runtime().remove(seen.container.name)
-    if allocation.log_state == "open":
-        _write(allocation, log_state="truncated")
+    if allocation.log_state == LogState.OPEN:
+        _write(allocation, log_state=LogState.TRUNCATED)
     return True
 
 
@@ -244,6 +266,8 @@ _STEPS: dict[Do, Callable[[Allocation, Seen, Step], bool]] = {
     Do.CREATE: _create,
     Do.RECORD_START: _record_start,
     Do.AWAIT_ANSWER: _await_answer,
+    Do.FREEZE: _freeze,
+    Do.THAW: _thaw,
     Do.ASK_TO_STOP: _ask_to_stop,
     Do.FORCE_STOP: _force_stop,
     Do.CLEAR_OLDER: _clear_older,

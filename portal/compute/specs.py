@@ -1,10 +1,13 @@
 """From an allocation to what a driver may run: names, labels, and the template's placeholders filled in."""
 
+from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
 
-from portal.compute.models import Allocation
+from portal.compute import owners
+from portal.compute.decide import STOP_GRACE
+from portal.compute.models import Allocation, GpuHold
 from portal.lib.crypto import derive
 from runtimes.base import Mount, Spec
 
@@ -27,10 +30,21 @@ def labels(allocation: Allocation) -> dict[str, str]:
     }
 
 
+def grace(allocation: Allocation) -> timedelta:
+    """How long it may take to end when it is asked to."""
+    seconds = allocation.spec.get("grace_seconds")
+    return STOP_GRACE if seconds is None else timedelta(seconds=seconds)
+
+
 def render(allocation: Allocation) -> Spec:
-    """The Spec of this generation. `{secret}` and `{prefix}` are filled in here, `{port}` by the driver."""
+    """The Spec of this generation. Of what serves a port, `{secret}` and `{prefix}` are filled in here, `{port}` by the
+    driver.
+
+    Its files are what the owner has to give now. Raises Undeliverable.
+    """
     stored: dict[str, Any] = allocation.spec
-    known = {"{secret}": secret_of(allocation), "{prefix}": stored["prefix"]}
+    served = stored["port"] is not None
+    known = {"{secret}": secret_of(allocation), "{prefix}": stored["prefix"]} if served else {}
 
     def filled(text: str) -> str:
         for placeholder, value in known.items():
@@ -51,4 +65,13 @@ def render(allocation: Allocation) -> Spec:
             Mount(m["volume"], m["target"], m["read_only"], {"berth.instance": settings.INSTANCE})
             for m in stored["mounts"]
         ),
+        gpus=_gpus(allocation),
+        files=owners.owner_of(allocation).files(allocation),
     )
+
+
+def _gpus(allocation: Allocation) -> tuple[str, ...]:
+    if not allocation.gpu_count:
+        return ()
+    held = GpuHold.objects.filter(allocation=allocation, until=None)
+    return tuple(held.values_list("device__uuid", flat=True))

@@ -1,4 +1,7 @@
-"""Phases, reasons and transitions of an allocation, as data."""
+"""Phases, reasons and transitions of an allocation, and who goes first in line, as data."""
+
+from datetime import timedelta
+from enum import StrEnum
 
 from django.db import models
 
@@ -16,7 +19,24 @@ class Phase(models.TextChoices):
 
 class Desired(models.TextChoices):
     RUN = "run", "Run"
+    SUSPEND = "suspend", "Stay in place, frozen"
     END = "end", "End"
+
+
+class Rank(StrEnum):
+    LOW = "low"
+    NORMAL = "normal"
+    HIGH = "high"
+    INTERACTIVE = "interactive"
+
+
+HEAD_START = {
+    Rank.LOW: timedelta(hours=-6),
+    Rank.NORMAL: timedelta(),
+    Rank.HIGH: timedelta(hours=6),
+    Rank.INTERACTIVE: timedelta(hours=12),
+}
+"""It stands in line as if it had come so much earlier; what has waited that much longer still goes first."""
 
 
 class Reason(models.TextChoices):
@@ -27,12 +47,36 @@ class Reason(models.TextChoices):
     FAILED = "failed", "It ended with an error"
     OOM = "oom", "It ran out of memory"
     IMAGE_ERROR = "image_error", "Its image could not be fetched"
+    SECRET_ERROR = "secret_error", "A secret could not be read"
     START_TIMEOUT = "start_timeout", "It did not answer in time"
     STOPPED = "stopped", "Stopped"
     LOST = "lost", "Its container disappeared"
     ENGINE_RESTART = "engine_restart", "The container engine was restarted"
     ENGINE_ERROR = "engine_error", "The container engine refused it"
     CANCELLED = "cancelled", "Cancelled before it ran"
+    IDLE = "idle", "Stopped because nothing ran in it"
+    MAX_DURATION = "max_duration", "It took longer than it was given"
+    DRAINED = "drained", "Its node was emptied"
+
+
+class LogState(models.TextChoices):
+    """How much of a log is in the archive. While it is open, its container is kept for the rest."""
+
+    OPEN = "open", "More may come"
+    COMPLETE = "complete", "All of it is here"
+    TRUNCATED = "truncated", "Its end is missing"
+    LOST = "lost", "It is lost"
+    OVER_QUOTA = "over_quota", "It grew too long: lines after the last one are not kept"
+    REMOVED = "removed", "It was removed when its time was over"
+
+
+class ActivityKind(models.TextChoices):
+    """How an application is asked what runs in it."""
+
+    JUPYTER = "jupyter", "Jupyter: its kernels and terminals"
+    CODE_SERVER = "code-server", "code-server: its terminals and tasks"
+    RSTUDIO = "rstudio", "RStudio: its terminals"
+    WEB = "web", "Any web application"
 
 
 P = Phase
@@ -56,6 +100,7 @@ FAILURES = frozenset(
         Reason.FAILED,
         Reason.OOM,
         Reason.IMAGE_ERROR,
+        Reason.SECRET_ERROR,
         Reason.START_TIMEOUT,
         Reason.LOST,
         Reason.ENGINE_ERROR,

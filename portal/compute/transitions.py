@@ -3,9 +3,11 @@
 from typing import Any
 
 from django.db import transaction
+from django.db.models import F, Value
+from django.db.models.functions import Greatest
 
-from portal.compute import owners
-from portal.compute.models import Allocation, Transition
+from portal.compute import owners, shares
+from portal.compute.models import Allocation, GpuHold, Transition
 from portal.compute.states import TRANSITIONS, Phase, Reason
 from portal.lib import clock
 from portal.lib.states import compare_and_swap, refresh
@@ -38,6 +40,8 @@ def move(
     if not compare_and_swap(Allocation.objects.all(), expected, changes):
         return False
     refresh(allocation, changes)
+    if to == Phase.ENDED:
+        _let_go(allocation)
     written = Transition.objects.create(
         allocation=allocation,
         at=changes["phase_at"],
@@ -53,11 +57,24 @@ def move(
     return True
 
 
+def _let_go(allocation: Allocation) -> None:
+    """What it had is counted, and its devices are free from now on, also when the clock was put back meanwhile."""
+    shares.charge(allocation)
+    if allocation.gpu_count:
+        held = GpuHold.objects.filter(allocation=allocation, until=None)
+        held.update(until=Greatest(F("since"), Value(clock.now())))
+
+
 def _settled(allocation: Allocation, to: Phase, changes: dict[str, Any]) -> dict[str, Any]:
     """`changes` with all that every step, and every ending, sets besides."""
     now = clock.now()
     settled = {"progress": None, "attempts": 0, "phase": to, "phase_at": now, "next_look_at": now} | changes
     if to == Phase.ENDED:
         began = allocation.started_at or allocation.created_at
-        settled |= {"unknown_since": None, "address": "", "ended_at": max(changes.get("ended_at") or now, began)}
+        settled |= {
+            "unknown_since": None,
+            "frozen_at": None,
+            "address": "",
+            "ended_at": max(changes.get("ended_at") or now, began),
+        }
     return settled

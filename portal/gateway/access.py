@@ -8,17 +8,19 @@ from typing import Any, Literal, NamedTuple
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
 
 from environments import addresses
+from environments.access import shares_in_force
 from environments.models import Workspace
+from environments.states import ShareRight
 from portal.accounts.models import ApiToken, Membership
 from portal.compute.models import Allocation
 from portal.compute.specs import secret_of
-from portal.compute.states import Desired, Phase
+from portal.compute.states import ActivityKind, Desired, Phase
 from portal.gateway.models import WorkspaceSession
 from portal.gateway.prepared import Prepared
 from portal.lib import clock
 from portal.lib.crypto import digest
 
-Why = Literal["signed-out", "ended", "forbidden", "not-running"]
+Why = Literal["signed-out", "ended", "forbidden", "suspended", "not-running"]
 
 REACHABLE = (Phase.STARTING, Phase.RUNNING)
 
@@ -34,6 +36,8 @@ class Asked:
     unsafe: bool = False
     session: str = ""
     token: str = ""
+    visit: bool = False
+    poll: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +46,7 @@ class Passed:
 
     workspace: str
     last_activity_at: datetime | None
+    counts: bool
     upstream: str
     secret: str
     authorization: str
@@ -60,7 +65,18 @@ def judge(asked: Asked) -> Passed:
         raise Refused("forbidden")
     if not (asked.session or asked.token):
         raise Refused("signed-out")
-    return _passed(_by_token(asked) if asked.token else _by_session(asked))
+    return _passed(asked, _by_token(asked) if asked.token else _by_session(asked))
+
+
+def _counts(asked: Asked, kind: str) -> bool:
+    """Whether the request is use of the workspace, or may come from a page that is merely open.
+
+    Pages of notebooks and IDEs ask on their own what is new; RStudio's does so with POST. What goes through an
+    open WebSocket is measured by the relay.
+    """
+    if asked.upgrade or asked.poll:
+        return False
+    return asked.unsafe or asked.visit or kind == ActivityKind.WEB
 
 
 def _same_origin(asked: Asked) -> bool:
@@ -71,22 +87,25 @@ def _same_origin(asked: Asked) -> bool:
 
 
 def workspaces_in_use() -> QuerySet[Workspace]:
-    """Those whose owner may still use them: the counterpart in SQL of environments.access.right_on."""
+    """Those whose owner may still use them: what a token opens at the door."""
     member = Membership.objects.filter(user=OuterRef("owner"), team=OuterRef("team"))
     return Workspace.objects.filter(Exists(member), deleted_at=None, owner__is_active=True)
 
 
 def sessions_in_force() -> QuerySet[WorkspaceSession]:
-    """Of the workspace's present run, and with all still there that they were opened with."""
+    """Of the workspace's present run, its owner's or of whom it is shared with, with all that opened them still there.
+
+    The counterpart in SQL of Right.ENTER in environments.access.rights_on.
+    """
     now = clock.now()
     member = Membership.objects.filter(user=OuterRef("user"), team=OuterRef("workspace__team"))
+    shared = shares_in_force(OuterRef("user")).filter(workspace=OuterRef("workspace"), right=ShareRight.USE)
     return WorkspaceSession.objects.filter(
-        Exists(member),
+        Q(Exists(member), user=F("workspace__owner")) | Q(Exists(shared)),
         Q(portal_session=None) | Q(portal_session__expire_date__gt=now),
         Q(token=None) | Q(token__revoked_at=None, token__expires_at__gt=now),
         expires_at__gt=now,
         user__is_active=True,
-        user=F("workspace__owner"),
         allocation=F("workspace__allocation"),
         workspace__deleted_at=None,
     )
@@ -99,6 +118,7 @@ class _Found(NamedTuple):
     workspace: str
     last_activity_at: datetime | None
     door_header: str
+    activity: str
     allocation: str
     generation: int
     phase: str
@@ -107,7 +127,7 @@ class _Found(NamedTuple):
 
 
 def _columns(workspace: str = "") -> list[str]:
-    names = ["last_activity_at", "version__door_header", "allocation_id"]
+    names = ["last_activity_at", "version__door_header", "version__activity", "allocation_id"]
     names += [f"allocation__{name}" for name in ("generation", "phase", "desired", "address")]
     return [workspace + name for name in names]
 
@@ -144,16 +164,26 @@ def _by_token(asked: Asked) -> _Found:
     row = _token.first(digest=digest(asked.token), workspace=asked.workspace.upper())
     if row is None:
         raise Refused("forbidden")
-    return _Found(f"token:{row[0]}:{row[4]}", *row[1:])
+    return _Found(f"token:{row[0]}:{row[5]}", *row[1:])
 
 
-def _passed(found: _Found) -> Passed:
+def _passed(asked: Asked, found: _Found) -> Passed:
+    if found.desired == Desired.SUSPEND:
+        raise Refused("suspended")
     if found.desired != Desired.RUN or found.phase not in REACHABLE or not found.address:
         raise Refused("not-running")
     secret = secret_of(Allocation(pk=found.allocation, generation=found.generation))
     name, _, value = found.door_header.partition(":")
     authorization = value.strip().replace("{secret}", secret) if name.strip().lower() == "authorization" else ""
-    return Passed(found.workspace, found.last_activity_at, found.address, secret, authorization, found.right)
+    return Passed(
+        workspace=found.workspace,
+        last_activity_at=found.last_activity_at,
+        counts=_counts(asked, found.activity),
+        upstream=found.address,
+        secret=secret,
+        authorization=authorization,
+        key=found.right,
+    )
 
 
 def runs(workspace: Workspace) -> bool:

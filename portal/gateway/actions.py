@@ -1,5 +1,6 @@
 """Opens workspaces: makes entry tickets, exchanges them for sessions, and clears away what has ended."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -7,11 +8,12 @@ from django.db import transaction
 from django.db.models import Q
 
 from environments import addresses
-from environments.access import Right, right_on
+from environments.access import Right, rights_on
+from environments.actions import resume
 from environments.models import Workspace
 from portal.accounts.models import ApiToken, User
 from portal.audit.actions import record
-from portal.compute.states import Phase
+from portal.compute.states import ActivityKind, Desired, Phase
 from portal.gateway import access
 from portal.gateway.models import EntryTicket, WorkspaceSession
 from portal.lib import clock
@@ -22,7 +24,11 @@ TICKET_LIFETIME = timedelta(seconds=60)
 SESSION_LIFETIME = timedelta(days=7)
 TICKET_KEPT = timedelta(days=1)
 """So that a ticket that comes again later is still known, and its coming is recorded."""
-ACTIVITY_STEP = timedelta(minutes=1)
+ACTIVITY_STEP = timedelta(seconds=15)
+"""Use is written down no more often than this."""
+TALK_BYTES = 512
+"""What a browser sends through WebSockets within a minute when somebody types or clicks; one that is merely open
+answers a ping now and then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +51,15 @@ class NewSession:
 def open_workspace(
     workspace: Workspace, user: User, portal_session_key: str | None = None, *, token: ApiToken | None = None
 ) -> Entry:
-    """A one-time link into `workspace` for its owner; what it opens ends with the sign-in or token behind it.
+    """A one-time link into `workspace` for who may go in; what it opens ends with the sign-in or token behind it.
+    A suspended one resumes: whoever comes with the link waits at most for that.
 
     Raises Forbidden for others, Conflict when it does not run.
     """
-    if right_on(user, workspace) != Right.USE:
+    if Right.ENTER not in rights_on(user, workspace):
         raise Forbidden(f"{workspace.name} belongs to {workspace.owner.get_full_name()}.")
+    if workspace.allocation is not None and workspace.allocation.desired == Desired.SUSPEND:
+        workspace = resume(workspace, actor=user.username)
     if workspace.deleted_at is not None or not access.runs(workspace):
         raise Conflict(
             f"{workspace.name} does not run.",
@@ -96,7 +105,7 @@ def _use(secret: str, workspace_id: str, host: str) -> str:
 
 
 def _begin(secret: str) -> NewSession | str:
-    """A session for a ticket just used, if its owner still may; says why not otherwise."""
+    """A session for a ticket just used, if its holder still may; says why not otherwise."""
     ticket = EntryTicket.objects.select_related("workspace__allocation", "user").get(digest=digest(secret))
     workspace = ticket.workspace
     if workspace.allocation is None or not access.runs(workspace):
@@ -127,12 +136,25 @@ def _record_refusal(secret: str, reason: str, host: str) -> None:
 
 
 def note_activity(workspace_id: str, last: datetime | None) -> None:
-    """Remember that it is used, to the minute."""
+    """Remember that it is used, to an ACTIVITY_STEP."""
     now = clock.now()
     if last is not None and now - last < ACTIVITY_STEP:
         return
     stale = Q(last_activity_at=None) | Q(last_activity_at__lt=now - ACTIVITY_STEP)
     Workspace.objects.filter(stale, pk=workspace_id).update(last_activity_at=now)
+
+
+def note_talk(sent: Mapping[str, int]) -> None:
+    """Remember who used their workspace through an open WebSocket: bytes that were sent in a minute, by right.
+
+    A window of VS Code sends kilobytes a minute untouched; it says by itself when somebody works in it.
+    """
+    loud = {key.partition(":")[2].rpartition(":")[2] for key, count in sent.items() if count >= TALK_BYTES}
+    if not loud:
+        return
+    sessions = WorkspaceSession.objects.filter(pk__in=loud).values("allocation")
+    used = Workspace.objects.filter(Q(allocation__in=sessions) | Q(allocation__in=loud))
+    used.exclude(version__activity=ActivityKind.CODE_SERVER).update(last_activity_at=clock.now())
 
 
 def sweep() -> None:

@@ -81,7 +81,7 @@ def _may_enter(directory: Path, account: str) -> bool:
 
 def render(where: Path, account: str, modules: Path | None) -> str:
     """Connections to workspaces are kept if there are `modules`."""
-    files = min(resource.getrlimit(resource.RLIMIT_NOFILE)[1], ENOUGH_FILES)
+    open_files = min(resource.getrlimit(resource.RLIMIT_NOFILE)[1], ENOUGH_FILES)
     portal, workspace = urlsplit(settings.PORTAL_URL), urlsplit(settings.WORKSPACE_URL)
     template = pages.Filled((Path(__file__).parent / "nginx.conf").read_text())
     return template.substitute(
@@ -89,12 +89,13 @@ def render(where: Path, account: str, modules: Path | None) -> str:
         modules=modules,
         user=f"user {account};" if account else "",
         folder=where,
-        files=files,
-        connections=files // 2,
+        open_files=open_files,
+        connections=open_files // 2,
         port=settings.GATEWAY_PORT,
         web=settings.WEB_ADDRESS,
         live=settings.LIVE_ADDRESS,
         relay=settings.RELAY_ADDRESS,
+        files=settings.FILES_ADDRESS,
         portal_url=settings.PORTAL_URL,
         portal_scheme=portal.scheme,
         portal_host=portal.netloc,

@@ -6,16 +6,20 @@ upstream and the right it used (access.Passed.key) in two headers, which go no f
 
 import asyncio
 import contextlib
+import functools
 import logging
 import resource
 import signal
-from collections import defaultdict
-from collections.abc import Iterator
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from django.db import close_old_connections
 
-from portal.gateway import access, places
+from portal.gateway import access, actions, places
+
+Way = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+"""From where to where bytes go."""
 
 logger = logging.getLogger(__name__)
 
@@ -25,6 +29,7 @@ CONNECT_SECONDS = 5.0
 CHUNK = 64 * 1024
 CHECK_SECONDS = 5.0
 ANSWER_SECONDS = 10.0
+TALK_SECONDS = 60.0
 PATIENCE_SECONDS = 40.0
 """Without an answer from the database for this long every connection is cut: a right that ended then must not
 outlive it by a minute."""
@@ -65,12 +70,13 @@ def parse(head: bytes) -> Head:
 class Relay:
     def __init__(self) -> None:
         self._open: defaultdict[str, set[asyncio.Task[None]]] = defaultdict(set)
+        self._sent: Counter[str] = Counter()
 
     async def serve(self, host: str, port: int) -> None:
         """Until cancelled."""
         async with await asyncio.start_server(self._accept, host, port, limit=HEAD_LIMIT):
             try:
-                await self._watch()
+                await asyncio.gather(self._watch(), self._listen())
             finally:
                 self._cut(set(self._open))
 
@@ -82,7 +88,8 @@ class Relay:
                 answers, requests = await asyncio.open_connection(head.host, head.port)
             requests.write(head.forwarded)
             with self._registered(head.key):
-                await _splice((reader, requests), (answers, writer))
+                heard = functools.partial(self._heard, head.key)
+                await _splice((reader, requests), (answers, writer), heard)
         except Unusable as problem:
             logger.warning("refused: %s", problem)
             _answer(writer, "403 Forbidden")
@@ -102,6 +109,19 @@ class Relay:
             self._open[key].discard(task)
             if not self._open[key]:
                 del self._open[key]
+
+    def _heard(self, key: str, count: int) -> None:
+        self._sent[key] += count
+
+    async def _listen(self) -> None:
+        """Once a minute, note how much each right was used to say."""
+        while True:
+            await asyncio.sleep(TALK_SECONDS)
+            sent, self._sent = self._sent, Counter()
+            try:
+                await asyncio.to_thread(_note_talk, sent)
+            except Exception:
+                logger.exception("the database did not take who used their workspace")
 
     async def _watch(self) -> None:
         """Ask every few seconds which rights still hold."""
@@ -130,9 +150,10 @@ class Relay:
                 task.cancel()
 
 
-async def _splice(*ways: tuple[asyncio.StreamReader, asyncio.StreamWriter]) -> None:
-    """Until one way ends; at once and for good when cancelled."""
-    pumps = [asyncio.create_task(_pump(source, sink)) for source, sink in ways]
+async def _splice(there: Way, back: Way, heard: Callable[[int], None]) -> None:
+    """Until one way ends; at once and for good when cancelled. `heard` is told the bytes that go there."""
+    ways = (there, back)
+    pumps = [asyncio.create_task(_pump(*there, heard)), asyncio.create_task(_pump(*back))]
     try:
         await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
     except asyncio.CancelledError:
@@ -147,17 +168,32 @@ async def _splice(*ways: tuple[asyncio.StreamReader, asyncio.StreamWriter]) -> N
 
 
 def _still_valid(keys: set[str]) -> set[str]:
+    with _own_connection():
+        return access.still_valid(keys)
+
+
+def _note_talk(sent: Counter[str]) -> None:
+    with _own_connection():
+        actions.note_talk(sent)
+
+
+@contextlib.contextmanager
+def _own_connection() -> Iterator[None]:
+    """To the database, for a thread that serves one question."""
     close_old_connections()
     try:
-        return access.still_valid(keys)
+        yield
     finally:
         close_old_connections()
 
 
-async def _pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+async def _pump(
+    source: asyncio.StreamReader, sink: asyncio.StreamWriter, count: Callable[[int], None] = lambda _: None
+) -> None:
     """Until either side ends; reads no faster than the other side takes."""
     with contextlib.suppress(OSError):
         while data := await source.read(CHUNK):
+            count(len(data))
             sink.write(data)
             await sink.drain()
 

@@ -26,13 +26,16 @@ def authorise(request: HttpRequest) -> HttpResponse:
         unsafe=sent.get("X-Original-Method") != "safe",
         session=sent.get("X-Berth-Cookie", ""),
         token=sent.get("X-Berth-Token", ""),
+        visit=bool(sent.get("X-Original-Visit")),
+        poll=bool(sent.get("X-Original-Poll")),
     )
     try:
         passed = access.judge(asked)
     except access.Refused as refused:
         status = NOTHING_SHOWN if refused.why == "signed-out" else REFUSED
         return HttpResponse(status=status, headers={"X-Berth-Why": refused.why})
-    actions.note_activity(passed.workspace, passed.last_activity_at)
+    if passed.counts:
+        actions.note_activity(passed.workspace, passed.last_activity_at)
     return HttpResponse(
         headers={
             "X-Berth-Upstream": passed.upstream,

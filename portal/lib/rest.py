@@ -1,7 +1,7 @@
 """What the shapes of all API answers share: closed input, money, and problems in the schema."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from django.conf import settings
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse
@@ -11,7 +11,7 @@ from rest_framework.parsers import BaseParser
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 
-from portal.lib.errors import Next
+from portal.lib.errors import Invalid, Next
 from portal.lib.ids import LENGTH
 
 ULID = f"[0-7][0-9A-HJKMNP-TV-Za-hjkmnp-tv-z]{{{LENGTH - 1}}}"
@@ -20,6 +20,8 @@ ANY_SCOPE = ""
 """As the `resource` of a view: every valid token may read it."""
 PROBLEM = "application/problem+json"
 NAMED_ERRORS = 20
+WHOLE_BODY = "body"
+"""Names what is wrong with the body as a whole."""
 
 
 class AlwaysFirst(BaseContentNegotiation):
@@ -44,9 +46,7 @@ class Text(serializers.CharField):
 
 
 class ClosedSerializer(serializers.Serializer[Any]):
-    """Refuses fields it does not know; those in `later` are known to the API, but not to this version."""
-
-    later: ClassVar[frozenset[str]] = frozenset()
+    """Refuses fields it does not know."""
 
     def to_internal_value(self, data: Any) -> Any:
         unknown = self._unknown(data) if isinstance(data, Mapping) else {}
@@ -64,9 +64,15 @@ class ClosedSerializer(serializers.Serializer[Any]):
         return {name[:60]: [self._refusal(name)] for name in names[:NAMED_ERRORS]}
 
     def _refusal(self, name: str) -> str:
-        if name in self.later:
-            return f"“{name}” is not available in this version."
         return f"There is no field “{name[:60]}” here. Known: {', '.join(self.fields)}."
+
+
+def checked(shape: type[serializers.Serializer[Any]], data: Any) -> dict[str, Any]:
+    """The values of `data`, as `shape` describes them. Raises ValidationError."""
+    asked = shape(data=data)
+    asked.is_valid(raise_exception=True)
+    values: dict[str, Any] = asked.validated_data
+    return values
 
 
 class MoneySerializer(serializers.Serializer[Any]):
@@ -127,6 +133,28 @@ def problems(*statuses: int) -> dict[tuple[int, str], OpenApiResponse]:
     }
 
 
+def invalid(error: serializers.ValidationError) -> Invalid:
+    """What a serializer refused, as the field-by-field refusal that actions raise too."""
+    fields: dict[str, list[str]] = {}
+    for name, sentence in _flat("", error.detail):
+        fields.setdefault(name or WHOLE_BODY, []).append(sentence)
+    first = next(iter(fields), WHOLE_BODY)
+    return Invalid(f"{first}: {fields[first][0]}" if fields else "The request is not valid.", fields=fields)
+
+
+def _flat(name: str, detail: Any) -> Iterator[tuple[str, str]]:
+    """Field and sentence; the field inside another with a dot between."""
+    if isinstance(detail, dict):
+        for key, inner in detail.items():
+            own = name if key == "non_field_errors" else f"{name}.{key}" if name else str(key)
+            yield from _flat(own, inner)
+    elif isinstance(detail, list):
+        for inner in detail:
+            yield from _flat(name, inner)
+    else:
+        yield name, str(detail)
+
+
 IDEMPOTENCY_KEY = OpenApiParameter(
     "Idempotency-Key",
     str,
@@ -136,7 +164,7 @@ IDEMPOTENCY_KEY = OpenApiParameter(
 )
 
 
-def id_parameter(what: str) -> OpenApiParameter:
+def id_parameter(what: str, name: str = "id") -> OpenApiParameter:
     return OpenApiParameter(
-        "id", str, OpenApiParameter.PATH, description=f"Id of the {what}, in any case.", pattern=ULID
+        name, str, OpenApiParameter.PATH, description=f"Id of the {what}, in any case.", pattern=ULID
     )

@@ -1,7 +1,9 @@
-"""Numbers as people say them: durations, moments, amounts of money and of memory."""
+"""Numbers as people say them: durations, moments in the reader's time zone, amounts of money and of memory."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
+
+from django.utils.timezone import localtime
 
 from portal.lib.money import CENT, Money
 
@@ -56,13 +58,29 @@ def _rough(distance: float) -> str:
 
 def day(at: datetime) -> str:
     """21 Nov 2026."""
+    at = localtime(at)
     return f"{at.day} {at:%b %Y}"
+
+
+def clock(at: datetime) -> str:
+    """14:02 UTC."""
+    return f"{localtime(at):%H:%M} {zone(at)}"
 
 
 def exactly(at: datetime) -> str:
     """21 Nov 2026, 14:02 UTC."""
-    at = at.astimezone(UTC)
-    return f"{day(at)}, {at:%H:%M} UTC"
+    return f"{day(at)}, {clock(at)}"
+
+
+def point(at: datetime, now: datetime) -> str:
+    """14:02 UTC; with its day where that is another than today."""
+    return clock(at) if localtime(at).date() == localtime(now).date() else exactly(at)
+
+
+def zone(at: datetime) -> str:
+    """What clocks here go by then: UTC, CET; UTC-03 where that has no name."""
+    name = localtime(at).tzname() or ""
+    return name if name.isalpha() else f"UTC{name}"
 
 
 def money(value: Money) -> str:
@@ -71,6 +89,11 @@ def money(value: Money) -> str:
     if Decimal(0) < size < LEAST:
         return f"< {sign} {LEAST}"
     return f"{sign} {value.amount:,.{4 if Decimal(0) < size < CENT else 2}f}"
+
+
+def percent(share: float | Decimal) -> str:
+    """0.287: 29 %."""
+    return f"{share * 100:.0f} %"
 
 
 def plain(number: Decimal) -> str:

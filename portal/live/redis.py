@@ -17,7 +17,7 @@ Unavailable = redis.RedisError
 """What any of the streams below may raise."""
 
 CHANNEL = "berth:live"
-TAIL_FRAMES = 200
+TAIL_FRAMES = 50
 
 
 @cache

@@ -17,10 +17,10 @@ def event(name: str, data: str = "1", event_id: int | None = None) -> bytes:
     return f"{head}event: {name}\ndata: {data}\n\n".encode()
 
 
-async def paced(source: AsyncIterator[bytes | None]) -> AsyncIterator[bytes]:
-    """`source` with a heartbeat, until LIFETIME_SECONDS are over; the browser then comes back by itself."""
+async def paced(source: AsyncIterator[bytes | None], lifetime: float = LIFETIME_SECONDS) -> AsyncIterator[bytes]:
+    """`source` with a heartbeat, until `lifetime` seconds are over; the browser then comes back by itself."""
     yield b"retry: 1000\n: open\n\n"
-    ends = time.monotonic() + LIFETIME_SECONDS
+    ends = time.monotonic() + lifetime
     beat = time.monotonic()
     try:
         async for frame in source:
@@ -35,8 +35,10 @@ async def paced(source: AsyncIterator[bytes | None]) -> AsyncIterator[bytes]:
         await asyncio.sleep(1)  # Redis is away: end quietly, the browser reconnects
 
 
-def respond(source: Callable[[], AsyncIterator[bytes | None]]) -> StreamingHttpResponse:
-    response = StreamingHttpResponse(paced(source()), content_type="text/event-stream")
+def respond(
+    source: Callable[[], AsyncIterator[bytes | None]], lifetime: float = LIFETIME_SECONDS
+) -> StreamingHttpResponse:
+    response = StreamingHttpResponse(paced(source(), lifetime), content_type="text/event-stream")
     response["Cache-Control"] = "no-store"
     response["X-Accel-Buffering"] = "no"
     return response

@@ -1,11 +1,14 @@
-"""Content security policy on every page, and expected failures as pages with the same sentence the API gives."""
+"""On every page: its content security policy, the reader's time zone, and expected failures as the API words them."""
 
 from collections.abc import Callable
+from functools import cache
+from zoneinfo import available_timezones
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render, resolve_url
+from django.utils import timezone
 
 from environments import addresses
 from portal.lib.errors import Problem
@@ -36,6 +39,23 @@ def content_security_policy(get_response: GetResponse) -> GetResponse:
         return response
 
     return middleware
+
+
+def time_zone(get_response: GetResponse) -> GetResponse:
+    """Pages tell times in the zone that the browser's script has put into a cookie, else in UTC; the API in UTC."""
+
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        wanted = request.COOKIES.get("zone", "")
+        told = wanted in _zones() and not request.path.startswith("/api/")
+        with timezone.override(wanted if told else "UTC"):
+            return get_response(request)
+
+    return middleware
+
+
+@cache
+def _zones() -> set[str]:
+    return available_timezones()
 
 
 class problems:  # noqa: N801 - a middleware is named like a function in settings

@@ -1,28 +1,34 @@
 """Home, the way to open a workspace, and the error pages."""
 
 from datetime import datetime
-from typing import Any
 
 from django.contrib.auth.decorators import login_required
+from django.db.models import Count, Q, Sum
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.utils.timezone import localtime
 from django.views.decorators.http import require_POST, require_safe
 
-from environments import access, cards, pages
+from environments import access, again, cards, pages, sharing_pages
 from environments.access import Right
-from environments.models import Template, Workspace
+from environments.files import pages as files
+from jobs import pages as job_pages
+from jobs.access import jobs_of
+from jobs.states import UNFINISHED
 from portal.accounts.access import signed_in
 from portal.accounts.models import User
-from portal.compute import admission
-from portal.compute.models import GIB, Node
+from portal.compute.models import GIB, Allocation, GpuDevice, Node
+from portal.compute.states import PLACED
 from portal.gateway.actions import open_workspace
 from portal.lib import clock
 from portal.lib.errors import Next
-from portal.usage import costs
+from portal.quotas import access as quotas
+from portal.quotas.models import gpu_words
 
 STOPPED_SHOWN = 5
+JOBS_SHOWN = 10
 ACTIVE_SHOWN = 50
-QUICK_SHOWN = 3
+UPDATES_SHOWN = 5
 
 
 @login_required
@@ -36,60 +42,43 @@ def home(request: HttpRequest) -> HttpResponse:
     rows = pages.workspace_cards([*active, *stopped])
     total = mine.count()
     active_count = mine.filter(allocation__ended_at=None, allocation__isnull=False).count()
-    topic = f"workspaces-{user.pk}"
-    context = {
+    topic, received = f"workspaces-{user.pk}", sharing_pages.received(user)
+    jobs = job_pages.job_cards(list(jobs_of(user).filter(state__in=UNFINISHED)[:JOBS_SHOWN]))
+    jobs_topic = f"jobs-{user.pk}"
+    context = received | {
+        "jobs": jobs,
+        "jobs_topic": jobs_topic,
         "greeting": f"{_greeting(clock.now())}, {user.get_short_name()}",
         "hold_sentence": pages.hold_sentence(user, rows[: len(active)]),
-        "quick": _quick(user),
+        "quick": again.quick(user),
+        "updates": [row for row in rows if row.update][:UPDATES_SHOWN],
         "active": rows[: len(active)],
         "stopped": rows[len(active) :],
         "active_count": active_count,
         "stopped_count": total - active_count,
+        "decisions": quotas.inbox_of(user).count(),
         "capacity_title": "Capacity",
-        "meters": _meters(),
-        "warnings": list(Node.objects.exclude(warning="").values_list("warning", flat=True)) if user.is_staff else [],
+        "meters": [*_meters(), *files.meters(user)],
+        "warnings": [*files.warnings(user), *_node_warnings(user)],
         "list_topic": topic,
-        "live_topics": [topic, *(row.topic for row in rows)],
+        "live_topics": [
+            topic,
+            jobs_topic,
+            *(row.topic for row in rows),
+            *(job.topic for job in jobs),
+            *sharing_pages.topics_of(received),
+        ],
     }
     return render(request, "home.html", context)
 
 
+def _node_warnings(user: User) -> list[str]:
+    return list(Node.objects.exclude(warning="").values_list("warning", flat=True)) if user.is_staff else []
+
+
 def _greeting(now: datetime) -> str:
-    hour = now.astimezone().hour
+    hour = localtime(now).hour
     return "Good morning" if 4 <= hour < 12 else "Good afternoon" if 12 <= hour < 18 else "Good evening"
-
-
-def _quick(user: User) -> list[cards.QuickLaunch]:
-    """The latest configurations first, then templates never used."""
-    templates = {t.slug: t for t in access.templates_for(user).filter(kind="workspace")}
-    recent = access.workspaces_of(user)[:20]
-    used = {w.version.template_id: w for w in reversed(list(recent)) if w.version.template_id in templates}
-    sizes = {slug: used[slug].size if slug in used else t.default_size for slug, t in templates.items()}
-    prices = costs.per_hour(sizes.values())
-    truths = admission.availability(list(sizes.values()))
-    ordered = sorted(templates.values(), key=lambda t: (t.slug not in used, t.position))
-    return [
-        _quick_card(t, used.get(t.slug), prices[sizes[t.slug].slug], truths[sizes[t.slug].slug], sizes[t.slug].slug)
-        for t in ordered[:QUICK_SHOWN]
-    ]
-
-
-def _quick_card(
-    template: Template, used: Workspace | None, price: Any, truth: admission.Availability, size: str
-) -> cards.QuickLaunch:
-    words = {"now": "starts now", "queue": "waits for room", "never": "does not fit this machine"}
-    return cards.QuickLaunch(
-        template_name=template.name,
-        icon_letter=template.icon_letter,
-        icon_colour=template.icon_colour,
-        size_name=size,
-        per_hour=price,
-        truth=words[truth.state],
-        truth_state=truth.state,
-        template=template.slug,
-        size=size,
-        team=used.team.slug if used else "",
-    )
 
 
 def _meters() -> list[cards.Meter]:
@@ -97,13 +86,22 @@ def _meters() -> list[cards.Meter]:
     nodes = list(Node.objects.all())
     if not nodes:
         return []
-    free = admission.rooms()
+    held = Allocation.objects.filter(phase__in=PLACED).aggregate(cpu=Sum("cpu"), memory=Sum("memory"))
     cpu, memory = float(sum(n.schedulable_cpu for n in nodes)), sum(n.schedulable_memory for n in nodes) / GIB
-    cpu_held = cpu - float(sum(room.cpu for room in free))
-    memory_held = memory - sum(room.memory for room in free) / GIB
+    cpu_held, memory_held = float(held["cpu"] or 0), float(held["memory"] or 0) / GIB
     return [
         cards.Meter("CPU", f"{cpu_held:g} of {cpu:g} cores reserved", cpu_held, cpu),
         cards.Meter("Memory", f"{memory_held:.1f} of {memory:.1f} GB reserved", memory_held, memory),
+        *_gpu_meters(),
+    ]
+
+
+def _gpu_meters() -> list[cards.Meter]:
+    in_use = Count("holds", filter=Q(holds__until=None))
+    classes = GpuDevice.offered().order_by("gpu_class").values("gpu_class")
+    return [
+        cards.Meter(gpu_words(row["gpu_class"]), f"{row['held']} of {row['number']} in use", row["held"], row["number"])
+        for row in classes.annotate(number=Count("pk", distinct=True), held=in_use)
     ]
 
 
@@ -112,7 +110,7 @@ def _meters() -> list[cards.Meter]:
 def open_(request: HttpRequest, workspace_id: str) -> HttpResponse:
     """Make a one-time entry ticket and go to the workspace's own origin with it."""
     user = signed_in(request.user)
-    workspace = access.workspace_for(user, workspace_id, Right.USE)
+    workspace = access.workspace_for(user, workspace_id, Right.ENTER)
     return redirect(open_workspace(workspace, user, request.session.session_key).url)
 
 

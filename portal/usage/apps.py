@@ -1,4 +1,4 @@
-"""Registers portal.usage with Django, and metering with compute."""
+"""Registers portal.usage with Django, and metering, budgets and statements with compute."""
 
 from django.apps import AppConfig
 
@@ -8,7 +8,11 @@ class UsageConfig(AppConfig):
     label = "usage"
 
     def ready(self) -> None:
-        from portal.compute import owners
-        from portal.usage import metering
+        from portal.compute import owners, ticking
+        from portal.usage import budgets, metering, statements, weekly
 
         owners.observe(metering.observe)
+        ticking.also(metering.divide)
+        ticking.also(budgets.tick)
+        ticking.also(statements.ring_due)
+        ticking.also(weekly.tick)

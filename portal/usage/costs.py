@@ -10,7 +10,7 @@ from django.db.models import F, Sum
 from portal.compute.models import Size
 from portal.lib import clock
 from portal.lib.money import Money
-from portal.usage.metering import METERS, price
+from portal.usage.metering import prices, quantities
 from portal.usage.models import UsageInterval
 
 SECONDS_PER_HOUR = Decimal(3600)
@@ -23,9 +23,10 @@ def amount(quantity: Decimal, seconds: int, per_hour: Decimal) -> Decimal:
 
 def per_hour(sizes: Iterable[Size]) -> dict[str, Money]:
     """Price of an hour of each size, by slug."""
-    prices = {meter: price(meter, clock.now()) for meter in METERS}
+    valid = prices(clock.now())
+    currency = valid["cpu"][1]
     return {
-        size.slug: Money(size.cpu * prices["cpu"][0] + size.memory_gib * prices["memory"][0], prices["cpu"][1])
+        size.slug: Money(sum((held * valid[sku][0] for sku, held in quantities(size).items()), Decimal(0)), currency)
         for size in sizes
     }
 

@@ -1,16 +1,37 @@
-"""Opens and closes usage intervals as allocations start and end, in the same transaction."""
+"""Opens and closes usage intervals as allocations start and end, in the same transaction, and divides them by price.
 
+An interval costs what was valid when it began. Where another price begins it ends, and the next one begins at that
+second. A closed interval is final, so only what was seen running past that second is divided there: what nobody has
+seen since may have ended before. Each tick divides what was seen meanwhile, an ending divides what is left.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
 
 from django.conf import settings
+from django.db import transaction
+from django.db.models import OuterRef, Q, QuerySet, Subquery
 
-from portal.compute.models import GIB, Allocation, Transition
+from portal.compute.models import GIB, Allocation, Size, Transition
 from portal.compute.states import Phase
-from portal.lib import clock
+from portal.lib import clock, ids
 from portal.usage.models import Price, UsageInterval
 
+DIGITS = Decimal("0.0001")
+BATCH = 5_000
+SECOND = timedelta(seconds=1)
 METERS = ("cpu", "memory")
+"""Of whatever runs; what holds GPUs has `gpu` besides, priced by their class."""
+
+
+def gpu_sku(gpu_class: str) -> str:
+    return f"gpu-{gpu_class}"
+
+
+def sku_of(meter: str, gpu_class: str) -> str:
+    return gpu_sku(gpu_class) if meter == "gpu" else meter
 
 
 def observe(allocation: Allocation, transition: Transition) -> None:
@@ -21,45 +42,120 @@ def observe(allocation: Allocation, transition: Transition) -> None:
         close_intervals(allocation, allocation.ended_at)
 
 
-def quantity(allocation: Allocation, meter: str) -> Decimal:
-    """Cores, or GiB."""
-    return allocation.cpu if meter == "cpu" else Decimal(allocation.memory) / GIB
+def quantities(what: Allocation | Size) -> dict[str, Decimal]:
+    """By SKU: cores, GiB (with as many digits as an interval keeps), devices."""
+    found = {"cpu": what.cpu, "memory": (Decimal(what.memory) / GIB).quantize(DIGITS)}
+    return found | ({gpu_sku(what.gpu_class_id): Decimal(what.gpu_count)} if what.gpu_class_id else {})
 
 
-def price(meter: str, at: datetime) -> tuple[Decimal, str]:
-    """Per hour and currency, as valid at `at`; free where nobody published a price."""
-    row = Price.objects.filter(sku=meter, valid_from__lte=at).order_by("-valid_from").first()
-    return (row.per_hour, row.currency) if row else (Decimal(0), settings.CURRENCY)
+def in_force(at: datetime) -> QuerySet[Price]:
+    """The price of each SKU at `at`."""
+    return Price.objects.filter(valid_from__lte=at).order_by("sku", "-valid_from").distinct("sku")
+
+
+def prices(at: datetime) -> dict[str, tuple[Decimal, str]]:
+    """Per hour and currency by SKU, as valid at `at`; free where nobody published a price. One query."""
+    free = (Decimal(0), settings.CURRENCY)
+    return defaultdict(lambda: free, {row.sku: (row.per_hour, row.currency) for row in in_force(at)})
 
 
 def open_intervals(allocation: Allocation) -> None:
     """One per meter, where none is open yet; a restart goes on in the same interval."""
     start = _whole_second(allocation.started_at or clock.now())
-    for meter in METERS:
-        per_hour, currency = price(meter, clock.now())
+    valid = prices(start)
+    for sku, quantity in quantities(allocation).items():
+        per_hour, currency = valid[sku]
         UsageInterval.objects.get_or_create(
             allocation_id=allocation.pk,
-            meter=meter,
+            meter=sku if sku in METERS else "gpu",
             ended_at=None,
             defaults={
                 "owner_kind": allocation.owner_kind,
                 "owner_id": allocation.owner_id,
-                "quantity": quantity(allocation, meter),
+                "quantity": quantity,
                 "started_at": start,
                 "price_per_hour": per_hour,
                 "currency": currency,
                 "team": allocation.team.slug,
                 "user": allocation.user.username,
                 "template": allocation.spec.get("template", ""),
+                "gpu_class": allocation.gpu_class_id or "",
                 "node": allocation.node.name if allocation.node else "",
             },
         )
 
 
 def close_intervals(allocation: Allocation, at: datetime) -> None:
-    for interval in UsageInterval.objects.filter(allocation_id=allocation.pk, ended_at=None):
-        end = max(_whole_second(at), interval.started_at)
-        UsageInterval.objects.filter(pk=interval.pk, ended_at=None).update(ended_at=end)
+    end = _whole_second(at)
+    rows = UsageInterval.objects.filter(allocation_id=allocation.pk, ended_at=None)
+    divided = _divided(rows, {allocation.pk: end})
+    for pieces in divided:
+        pieces[-1].ended_at = max(end, pieces[-1].started_at)
+    _write(divided)
+
+
+@transaction.atomic
+def divide() -> None:
+    """Part of every tick: whatever was seen running past another price, in as many queries however much it is.
+
+    Of two at once, and of what is just ending, the second finds nothing left to do.
+    """
+    found = _undivided(clock.now()).values_list("allocation_id", flat=True)
+    if wanted := set(found[:BATCH]):
+        rows = Allocation.objects.filter(pk__in=wanted).order_by().select_for_update(skip_locked=True, no_key=True)
+        seen = {pk: at for pk, at in rows.values_list("pk", "confirmed_at") if at is not None}
+        _write(_divided(UsageInterval.objects.filter(allocation_id__in=seen, ended_at=None), seen))
+
+
+def _undivided(now: datetime) -> QuerySet[UsageInterval]:
+    """Open intervals that cost something else than they should since before they were last seen running."""
+    wrong = Q(pk=None)
+    for price in in_force(now):
+        gpu = price.sku.startswith(gpu_sku(""))
+        of_it = Q(meter="gpu", gpu_class=price.sku.removeprefix(gpu_sku(""))) if gpu else Q(meter=price.sku)
+        other = ~Q(price_per_hour=price.per_hour, currency=price.currency)
+        wrong |= of_it & other & Q(seen_at__gt=price.valid_from)
+    seen = Allocation.objects.filter(pk=OuterRef("allocation_id")).values("confirmed_at")
+    return UsageInterval.objects.filter(ended_at=None).annotate(seen_at=Subquery(seen)).filter(wrong).order_by()
+
+
+def _divided(rows: Iterable[UsageInterval], until: Mapping[str, datetime]) -> list[list[UsageInterval]]:
+    """Each open interval as its pieces, up to what is known of its allocation; not written yet. Two queries."""
+    found = [[row] for row in rows]
+    history: dict[str, list[Price]] = defaultdict(list)
+    for price in Price.objects.order_by("valid_from") if found else ():
+        history[price.sku].append(price)
+    for pieces in found:
+        row = pieces[0]
+        known = max(until[row.allocation_id], row.started_at + SECOND)
+        for price in history[sku_of(row.meter, row.gpu_class)]:
+            if price.valid_from < known:
+                _add(pieces, price)
+    return found
+
+
+def _add(pieces: list[UsageInterval], price: Price) -> None:
+    """From its beginning on the last piece costs this; a new piece, where it began before and costs something else."""
+    last = pieces[-1]
+    if (last.price_per_hour, last.currency) == (price.per_hour, price.currency):
+        return
+    if last.started_at < price.valid_from:
+        last.ended_at = price.valid_from
+        kept = {field.attname: getattr(last, field.attname) for field in last._meta.concrete_fields}
+        last = UsageInterval(**kept | {"id": ids.new_id(), "started_at": price.valid_from, "ended_at": None})
+        pieces.append(last)
+    last.price_per_hour, last.currency = price.per_hour, price.currency
+
+
+def _write(divided: list[list[UsageInterval]]) -> None:
+    """An update for each price and end that there is, and all new pieces at once."""
+    alike = defaultdict(list)
+    for first, *_ in divided:
+        alike[first.ended_at, first.price_per_hour, first.currency].append(first.pk)
+    for (end, per_hour, currency), pks in alike.items():
+        changes = {"ended_at": end, "price_per_hour": per_hour, "currency": currency}
+        UsageInterval.objects.filter(pk__in=pks, ended_at=None).update(**changes)
+    UsageInterval.objects.bulk_create(piece for _, *others in divided for piece in others)
 
 
 def _whole_second(at: datetime) -> datetime:

@@ -1,20 +1,32 @@
-"""Price and UsageInterval: what was held, from when to when, at which price."""
+"""Price, Budget, UsageInterval and Statement: what was held, at which price, what may be spent, and what was billed."""
 
 from decimal import Decimal
 
 from django.db import models
 from django.db.models import F, Q
 
+from portal.accounts.models import Team
 from portal.lib import clock, ids
+from portal.lib.money import Money
+from portal.quotas.models import gpu_words
+
+
+def sku_words(sku: str) -> str:
+    """What people call one of it."""
+    names = {"cpu": "One core", "memory": "One GB of memory"}
+    return names.get(sku) or f"One {gpu_words(sku.removeprefix('gpu-'))}"
 
 
 class Price(models.Model):
-    """Price of one SKU (`cpu`: core, `memory`: GiB) per hour, valid until the next row of that SKU."""
+    """Price of one SKU (`cpu`: core, `memory`: GiB, `gpu-<class>`: device) per hour, until the next row of that SKU.
+
+    It begins at a whole second, as a constraint in the migration says too: usage is counted in seconds.
+    """
 
     sku = models.CharField(max_length=40)
     per_hour = models.DecimalField(max_digits=14, decimal_places=6)
     currency = models.CharField(max_length=3)
-    valid_from = models.DateTimeField(default=clock.now)
+    valid_from = models.DateTimeField()
     published_by = models.CharField(max_length=200)
 
     class Meta:
@@ -27,12 +39,53 @@ class Price(models.Model):
     def __str__(self) -> str:
         return f"{self.sku} {self.per_hour} {self.currency}/h"
 
+    @property
+    def label(self) -> str:
+        return sku_words(self.sku)
+
+
+class Budget(models.Model):
+    """What a team may spend in a month, each month anew.
+
+    `told_level` is the percentage people were told of in `told_month` (its first day).
+    """
+
+    class Policy(models.TextChoices):
+        NOTIFY = "notify", "Tell its leads and administrators"
+        BLOCK_NEW = "block_new", "Tell them, and hold back what is new once it is spent"
+
+    team = models.OneToOneField(Team, primary_key=True, on_delete=models.CASCADE, related_name="budget")
+    amount = models.DecimalField(max_digits=14, decimal_places=2)
+    policy = models.CharField(max_length=10, choices=Policy.choices, default=Policy.NOTIFY)
+    told_level = models.PositiveSmallIntegerField(default=0)
+    told_month = models.DateField(null=True)
+    checked_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [models.CheckConstraint(condition=Q(amount__gt=0), name="budget_is_positive")]
+
+    def __str__(self) -> str:
+        return f"{self.team} {self.amount}"
+
+
+class WeekTold(models.Model):
+    """The leads of a team know what it spent in the week before the day `until`, a Monday."""
+
+    team = models.ForeignKey(Team, on_delete=models.CASCADE, related_name="weeks_told")
+    until = models.DateField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["team", "until"], name="week_told_once")]
+
+    def __str__(self) -> str:
+        return f"{self.team_id} {self.until}"
+
 
 class UsageInterval(models.Model):
     """Half-open [started_at, ended_at) in whole seconds of one meter of one allocation; closed rows never change.
 
-    `team`, `user`, `template` are snapshots that outlive what they name. Constraints in the migration keep
-    closed rows immutable and intervals of one allocation and meter apart.
+    `team`, `user`, `template`, `gpu_class` and `node` are snapshots that outlive what they name. Constraints in the
+    migration keep closed rows immutable and intervals of one allocation and meter apart.
     """
 
     id = models.CharField(primary_key=True, max_length=ids.LENGTH, default=ids.new_id, editable=False)
@@ -48,6 +101,7 @@ class UsageInterval(models.Model):
     team = models.CharField(max_length=50)
     user = models.CharField(max_length=150)
     template = models.CharField(max_length=60, blank=True)
+    gpu_class = models.CharField(max_length=40, blank=True, default="")
     node = models.CharField(max_length=200, blank=True)
 
     class Meta:
@@ -64,7 +118,67 @@ class UsageInterval(models.Model):
                 name="usage_is_positive",
             ),
         ]
-        indexes = [models.Index(fields=["owner_id", "started_at"]), models.Index(fields=["allocation_id"])]
+        indexes = [
+            models.Index(fields=["owner_id", "started_at"]),
+            models.Index(fields=["allocation_id"]),
+            models.Index(fields=["ended_at"], name="usage_by_end"),
+            models.Index(fields=["team", "started_at"], name="usage_by_team"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.allocation_id} {self.meter}"
+
+
+class Statement(models.Model):
+    """What a team is billed for one month of UTC, in one currency; once made it never changes.
+
+    `spent` is the exact sum of quantity × seconds × price per hour of its items. `total` is that by the 3600 seconds of
+    an hour, rounded once, half to even, to cents. `unsure` intervals were open and counted to the end of the month,
+    though nobody had seen since that they went on.
+    """
+
+    id = models.CharField(primary_key=True, max_length=ids.LENGTH, default=ids.new_id, editable=False)
+    team = models.ForeignKey(Team, on_delete=models.PROTECT, related_name="statements")
+    month = models.DateField()
+    currency = models.CharField(max_length=3)
+    made_at = models.DateTimeField(default=clock.now)
+    spent = models.DecimalField(max_digits=40, decimal_places=10)
+    total = models.DecimalField(max_digits=30, decimal_places=2)
+    unsure = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        ordering = ["-month", "team__slug", "currency"]
+        constraints = [
+            models.UniqueConstraint(fields=["team", "month", "currency"], name="statement_once"),
+            models.CheckConstraint(condition=Q(month__day=1), name="statement_of_a_month"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.team_id} {self.month:%Y-%m} {self.currency}"
+
+    @property
+    def money(self) -> Money:
+        return Money(self.total, self.currency)
+
+
+class StatementItem(models.Model):
+    """So many seconds of one interval within one month, billed by this statement.
+
+    Of an earlier month than the statement's it is a correction; below zero it takes back what was billed too much.
+    Together, the items of an interval are as long as what was known of it when the last of them was written.
+    """
+
+    statement = models.ForeignKey(Statement, on_delete=models.PROTECT, related_name="items")
+    interval = models.ForeignKey(UsageInterval, on_delete=models.PROTECT, related_name="items")
+    month = models.DateField()
+    seconds = models.IntegerField()
+
+    class Meta:
+        ordering = ["pk"]
+        constraints = [
+            models.UniqueConstraint(fields=["statement", "interval", "month"], name="statement_item_once"),
+            models.CheckConstraint(condition=~Q(seconds=0), name="statement_item_says_something"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.seconds} s of {self.interval_id} in {self.month:%Y-%m}"

@@ -47,7 +47,7 @@ def test_no_redirect_elsewhere(client: Client, people: People, elsewhere: str) -
 
 def test_a_token_is_shown_once_and_kept_as_a_digest(signed_in: Callable[[Any], Client], people: People) -> None:
     client = signed_in(people.vera)
-    page = client.post("/tokens/", {"name": "laptop", "scopes": ["workspaces:read"], "days": "7"})
+    page = client.post("/tokens/", {"name": "laptop", "scopes": ["workspaces:read", "jobs:write"], "days": "7"})
     token = ApiToken.objects.get()
     secret = page.context["new_token"]
     assert secret in page.content.decode()

@@ -11,13 +11,14 @@ from django.test import Client
 from portal.accounts.actions import create_token
 from portal.accounts.states import SCOPES
 from portal.api.throttles import ScopedThrottle
+from tests.jobs.conftest import leaving, submit, tick, volumes  # noqa: F401  # fixtures
 
 BASE = "/api/v1"
 
 
 @dataclass
 class Caller:
-    """A client that sends a token, and JSON."""
+    """A client that sends a token, and JSON unless told another kind."""
 
     secret: str
     user: Any = None
@@ -25,17 +26,20 @@ class Caller:
     def __post_init__(self) -> None:
         self.http = Client(raise_request_exception=False)
 
-    def send(self, method: str, path: str, body: Any = None, **headers: str) -> Any:
+    def send(self, method: str, path: str, body: Any = None, kind: str = "application/json", **headers: str) -> Any:
         if self.secret:
             headers.setdefault("Authorization", f"Bearer {self.secret}")
-        content = {"data": body, "content_type": "application/json"} if body is not None else {}
+        content = {"data": body, "content_type": kind} if body is not None else {}
         return self.http.generic(method, f"{BASE}{path}", **_encoded(content), headers=headers)
 
     def get(self, path: str, **headers: str) -> Any:
         return self.send("GET", path, **headers)
 
-    def post(self, path: str, body: Any = None, **headers: str) -> Any:
-        return self.send("POST", path, body, **headers)
+    def post(self, path: str, body: Any = None, kind: str = "application/json", **headers: str) -> Any:
+        return self.send("POST", path, body, kind, **headers)
+
+    def put(self, path: str, body: Any) -> Any:
+        return self.send("PUT", path, body)
 
     def patch(self, path: str, body: Any) -> Any:
         return self.send("PATCH", path, body)

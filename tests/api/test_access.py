@@ -86,7 +86,7 @@ def test_a_write_scope_also_reads(people: Any, caller: Callable[..., Caller]) ->
     assert caller(people.vera, scopes=("workspaces:write",)).get("/workspaces/").status_code == 200
 
 
-@pytest.mark.parametrize("path", ["/nodes/", "/audit/"])
+@pytest.mark.parametrize("path", ["/nodes/", "/audit/", "/prices/"])
 def test_administration_is_for_staff_with_an_admin_token(people: Any, caller: Callable[..., Caller], path: str) -> None:
     assert caller(people.ada, scopes=("admin:read",)).get(path).status_code == 200
     assert_problem(caller(people.ada, scopes=("workspaces:write",)).get(path), 403)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from portal.compute import log_reading
 from portal.compute.answers import PAGE_LINES
 from portal.compute.logs import ChunkWriter
 from portal.compute.models import Allocation
@@ -71,6 +72,8 @@ def test_text_is_the_lines_alone_and_inert(vera: Caller, path: str) -> None:
         ("tail=0", "tail"),
         ("tail=1000000", "tail"),
         ("format=html", "format"),
+        ("at=yesterday", "at"),
+        (f"search={'x' * 201}", "search"),
     ],
 )
 def test_bad_questions_are_named(vera: Caller, path: str, query: str, field: str) -> None:
@@ -80,3 +83,21 @@ def test_bad_questions_are_named(vera: Caller, path: str, query: str, field: str
 def test_before_anything_is_written_the_log_is_empty(vera: Caller, make_workspace: Callable[..., Any]) -> None:
     answer = vera.get(f"/workspaces/{make_workspace().pk}/logs/").json()
     assert answer == {"results": [], "next_after": 0, "state": "open"}
+
+
+def test_a_time_leads_to_its_first_line(vera: Caller, path: str) -> None:
+    at = vera.get(f"{path}?after=1100").json()["results"][0]["at"].replace("+", "%2B")
+    assert vera.get(f"{path}?at={at}").json()["results"][0]["seq"] == 1101
+    assert vera.get(f"{path}?at=2999-01-01T00:00:00Z").json() == {"results": [], "next_after": 1200, "state": "open"}
+
+
+def test_a_search_gives_the_lines_that_have_it_and_goes_on(
+    vera: Caller, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(log_reading, "SCAN_LINES", 500)
+    found, after = [], 0
+    while (page := vera.get(f"{path}?search=LINE+11&after={after}").json())["next_after"] > after:
+        found += [row["seq"] for row in page["results"]]
+        after = page["next_after"]
+    assert (found, after) == ([11, *range(110, 120), *range(1100, 1200)], 1200)
+    assert_problem(vera.get(f"{path}?search=x&format=text"), 422, "search")

@@ -10,16 +10,19 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from environments.actions import create
-from environments.models import Workspace
+from environments.launch import Launch
+from environments.models import Dataset, TemplateVersion, Workspace
+from environments.schema import completed
 from environments.states import W, state_of
 from portal.compute.models import Allocation, Node
-from portal.compute.states import Phase, Reason
+from portal.compute.states import Desired, Phase, Reason
 from portal.lib import clock
 from tests.api.conftest import Caller, assert_problem
 
 FIELDS = {
-    "id", "name", "template", "version", "ide", "size", "team", "owner", "state", "stage", "reason", "url",
-    "allocation", "cost", "queue", "created_at", "started_at", "last_activity_at", "stops_at",
+    "id", "name", "template", "version", "newer_version", "ide", "size", "team", "owner", "state", "stage", "reason",
+    "url", "allocation", "cost", "queue", "created_at", "started_at", "last_activity_at", "stops_at", "secrets",
+    "auto_stop_minutes", "keep_until", "counted", "git", "parameters", "env", "volumes",
 }  # fmt: skip
 
 
@@ -35,7 +38,8 @@ def test_a_workspace_lives_from_create_to_delete(vera: Caller, catalog: None, se
     path = f"/workspaces/{made['id']}/"
     assert set(made) == FIELDS
     assert (made["state"], made["stage"], made["queue"]) == ("queued", None, {"position": 1, "eta_seconds": None})
-    assert made["reason"] == {"code": "waiting", "message": "Waiting for a place", "next": None}
+    waits = "Needs 2 cores and 4 GB; 64 cores and 256.0 GB are free. Number 1 in line."
+    assert made["reason"] == {"code": "waiting", "message": waits, "next": None}
     assert made["cost"] == {
         "per_hour": {"amount": "0.0600", "currency": "EUR"},
         "so_far": {"amount": "0.0000", "currency": "EUR"},
@@ -66,6 +70,26 @@ def test_a_workspace_lives_from_create_to_delete(vera: Caller, catalog: None, se
     assert vera.get(path).json()["state"] == "deleted"
     assert vera.get("/workspaces/").json()["results"] == []
     assert_problem(vera.post(f"{path}start/"), 409)
+
+
+def test_it_shows_what_it_was_launched_with_and_no_values_of_its_variables(
+    vera: Caller, people: Any, catalog: None, caller: Callable[..., Caller]
+) -> None:
+    Dataset.objects.create(name="numbers", summary="Many numbers", teams=["vision"])
+    TemplateVersion.objects.update(parameters=completed({"properties": {"theme": {"type": "string"}}}))
+    git = {"url": "https://git.example.org/vision/churn.git", "ref": "main"}
+    asked = {"git": git, "parameters": {"theme": "hush"}, "env": {"B": "hush", "A": "1"}, "volumes": ["numbers"]}
+    made = _create(vera, **asked)
+    assert {name: made[name] for name in asked} == {
+        "git": git,
+        "parameters": ["theme"],
+        "env": ["A", "B"],
+        "volumes": ["numbers"],
+    }
+    seen = caller(people.luis).get(f"/workspaces/{made['id']}/")
+    assert (seen.json()["git"], "hush" in seen.content.decode()) == (git, False)
+    assert _create(vera)["git"] is None
+    assert _create(vera, git={"url": git["url"]})["git"] == {"url": git["url"], "ref": ""}
 
 
 def test_what_holds_already_is_no_error(vera: Caller, catalog: None, settle: Callable[[], None]) -> None:
@@ -185,14 +209,14 @@ def test_metrics_compare_use_with_what_is_reserved(vera: Caller, catalog: None) 
 def many(people: Any, make_workspace: Callable[..., Any]) -> dict[str, Any]:
     """One workspace of vera's in every state there can be, by the state that state_of says."""
     Node.objects.update(unreachable_since=None)
-    combinations = product(Phase, (False, True), (False, True), (Reason.NONE, Reason.OOM), (False, True))
+    combinations = product(Phase, Desired, (False, True), (Reason.NONE, Reason.OOM), (False, True))
     made: dict[str, Any] = {}
-    for n, (phase, ending, unknown, reason, deleted) in enumerate(combinations):
+    for n, (phase, desired, unknown, reason, deleted) in enumerate(combinations):
         workspace = make_workspace(name=f"w{n}")
         ended = phase == Phase.ENDED
         Allocation.objects.filter(pk=workspace.allocation_id).update(
             phase=phase,
-            desired="end" if ending else "run",
+            desired=desired,
             unknown_since=clock.now() if unknown and not ended else None,
             reason=reason,
             ended_at=clock.now() if ended else None,
@@ -282,8 +306,29 @@ def test_a_list_costs_the_same_queries_for_one_row_and_for_thirty(
     with CaptureQueriesContext(connection) as one:
         vera.get("/workspaces/")
     for _ in range(29):
-        create(people.vera, template="jupyter-python", actor="test")
+        create(people.vera, Launch(template="jupyter-python"), actor="test")
     with CaptureQueriesContext(connection) as thirty:
         rows = vera.get("/workspaces/").json()["results"]
     assert len(rows) == 30
-    assert len(thirty) == len(one) <= 8
+    assert len(thirty) == len(one) <= 11
+
+
+def test_a_newer_version_is_named_and_taken_while_stopped(
+    vera: Caller, make_workspace: Callable[..., Any], settle: Callable[[], None]
+) -> None:
+    from environments.models import TemplateVersion
+
+    path = f"/workspaces/{make_workspace().pk}/"
+    newer = TemplateVersion.objects.get(template="jupyter-python")
+    newer.pk, newer.version, newer.published_at = None, "2027.1", clock.now()
+    newer.parameters = {"type": "object", "properties": {"depth": {"type": "integer"}}}
+    newer.save()
+    assert vera.get(path).json()["newer_version"] == "2027.1"
+    assert_problem(vera.patch(path, {"version": "2027.1"}), 409)
+    vera.post(f"{path}stop/")
+    settle()
+    assert_problem(vera.patch(path, {"version": "1"}), 422, "version")
+    assert_problem(vera.patch(path, {"version": "2027.1", "parameters": {"depth": "x"}}), 422, "parameters.depth")
+    changed = vera.patch(path, {"version": "2027.1", "parameters": {"depth": 2}}).json()
+    assert (changed["version"], changed["newer_version"]) == ("2027.1", None)
+    assert_problem(vera.patch(path, {"parameters": {"depth": "x"}}), 422, "parameters.depth")

@@ -20,8 +20,9 @@ def test_a_notebook_is_launched_computed_saved_and_found_again(
 ) -> None:
     page = visit("scientist")
     page.get_by_role("main").get_by_role("link", name="Launch a workspace").click()
-    page.get_by_role("main").get_by_role("link", name="JupyterLab").click()
-    page.get_by_role("textbox", name="Name").fill("churn study")
+    page.get_by_role("main").get_by_role("link", name="JupyterLab", exact=True).click()
+    page.locator("summary", has_text="and variables").click()
+    page.get_by_role("textbox", name="Name", exact=True).fill("churn study")
     page.get_by_role("button", name="Launch JupyterLab").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("churn study")
     page.evaluate("window.neverReloaded = true")

@@ -5,10 +5,12 @@ from collections.abc import Iterator
 
 import pytest
 
+from deploy.engine import OPTIONS
 from tests import system
 from tests.callers import Caller, eventually
+from tests.chaos.job_crew import GO, JobCrew, publish_template
 from tests.chaos.private_engine import PrivateEngine
-from tests.system import Berth
+from tests.system import Berth, held_pull
 
 pytestmark = [pytest.mark.chaos, pytest.mark.docker]
 
@@ -17,7 +19,7 @@ pytestmark = [pytest.mark.chaos, pytest.mark.docker]
 def engine() -> Iterator[PrivateEngine]:
     found = PrivateEngine()
     try:
-        found.start()
+        found.start(*OPTIONS)
         yield found
     finally:
         found.remove()
@@ -59,6 +61,19 @@ def test_a_frozen_engine_is_called_unreachable_and_nothing_is_called_stopped(
     berth.assert_invariants()
 
 
+def test_a_handful_of_pulls_that_hang_delays_no_other_on_an_engine_that_berth_started(
+    berth: Berth, scientist: Caller
+) -> None:
+    berth.registry.hold()
+    waiting = [held_pull(berth, scientist, f"slow-{number}") for number in range(5)]
+    berth.publish("quick", berth.registry.add_image("quick", berth.tiny))
+    scientist.wait(scientist.launch("quick"), "running")
+    assert {scientist.phase(pk) for pk in waiting} == {"pulling"}
+    berth.registry.let_go()
+    for pk in waiting:
+        scientist.wait(pk, "running")
+
+
 def test_an_engine_that_keeps_containers_alive_may_die_unnoticed(
     berth: Berth, engine: PrivateEngine, scientist: Caller
 ) -> None:
@@ -91,3 +106,13 @@ def test_an_engine_that_restarts_ends_workspaces_for_that_reason(
     berth.assert_invariants()
     scientist.act(kept, "start")
     scientist.wait(kept, "running")
+
+
+def test_an_engine_that_restarts_repeats_a_job_that_ran(berth: Berth, engine: PrivateEngine, scientist: Caller) -> None:
+    engine.restart()
+    publish_template(berth)
+    jobs = JobCrew(berth, scientist)
+    jobs.submit("runner", GO, retry_delay_seconds=0)
+    jobs.wait("runner", "running")
+    engine.restart()
+    jobs.assert_repeated("runner", "engine_restart")

@@ -6,26 +6,31 @@ from contextlib import suppress
 
 import pytest
 
-from tests.callers import Caller, eventually
-from tests.chaos.conftest import Crew
+from deploy.processes import SERVICES, read_procfile
+from deploy.python_environment import ROOT
+from tests.callers import Caller
+from tests.chaos.crew import Crew
 from tests.system import Berth
 
 pytestmark = [pytest.mark.chaos, pytest.mark.docker]
 
-PROCESSES = ("web", "live", "relay", "worker", "images", "beat", "agent", "gateway", "redis", "postgres")
+PROCESSES = [process.name for process in read_procfile((ROOT / "Procfile").read_text())]
+ALL_BACK = 180
+"""Seconds until every process has started again at once, which keeps a small machine busy."""
 
 
 @pytest.mark.parametrize("name", PROCESSES)
 def test_the_death_of_one_process_costs_nothing(crew: Crew, name: str) -> None:
-    crew.take_places()
-    another_runs = crew.berth.kill(name)
+    with crew.in_all_stages():
+        another_runs = crew.berth.kill(name)
     another_runs()
     crew.assert_arrived()
 
 
 def test_the_death_of_all_children_costs_nothing(crew: Crew) -> None:
-    crew.take_places()
-    kill([child for name in ("web", "gateway") for child in crew.berth.pids(name)[1:]])
+    """Those of `worker` die between what the engine has made and its record: whoever comes next goes on."""
+    with crew.in_all_stages():
+        kill([child for name in ("web", "files", "gateway", "worker") for child in crew.berth.pids(name)[1:]])
     crew.assert_arrived()
 
 
@@ -35,27 +40,8 @@ def kill(pids: list[int]) -> None:
             os.kill(pid, signal.SIGKILL)
 
 
-def test_those_who_pull_and_who_create_die_in_the_middle_of_it(crew: Crew, outsider: Caller) -> None:
-    """Half-way through a pull, and between what the engine created and its record: whoever comes next goes on."""
-    berth = crew.berth
-    berth.registry.hold()
-    berth.publish("slow", berth.registry.add_image("slow", berth.tiny))
-    pulled = outsider.launch("slow")
-    outsider.wait(pulled, "pulling")
-    eventually(lambda: berth.image("slow")["state"] == "building", "the begin of the pull")
-    children = berth.pids("worker")[1:]
-    crew.take_places()
-    label = f"berth.allocation={crew.caller.workspace(crew.newcomer)['allocation']}"
-    eventually(lambda: berth.engine.names(label), "a container")
-    kill(children)
-    berth.kill("images")()
-    berth.registry.let_go()
-    crew.assert_arrived()
-    outsider.wait(pulled, "running")
-
-
 def test_a_launch_completes_while_no_celery_process_moves(berth: Berth, outsider: Caller) -> None:
-    with berth.frozen("worker", "images", "beat"):
+    with berth.frozen("worker", "images", "pulls", "beat"):
         outsider.running()
     berth.assert_invariants()
 
@@ -66,16 +52,14 @@ def test_ten_launches_survive_a_redis_that_dies_and_forgets_all(berth: Berth, ou
         (berth.data / "redis/dump.rdb").unlink(missing_ok=True)
         another_runs = berth.kill("redis")
     another_runs()
-    for pk in launched:
-        outsider.wait(pk, "running")
+    outsider.wait_for_all(dict.fromkeys(launched, "running"))
     berth.assert_invariants()
 
 
 def test_the_death_of_everything_at_once_loses_nothing(berth: Berth, outsider: Caller) -> None:
     launched = [outsider.launch(BOOT="2") for _ in range(2)]
-    back = [berth.kill(name) for name in (*PROCESSES[:-2], "redis", "postgres")]
+    back = [berth.kill(name) for name in sorted(PROCESSES, key=SERVICES.__contains__)]
     for another_runs in back:
         another_runs()
-    for pk in launched:
-        outsider.wait(pk, "running")
-    berth.assert_invariants()
+    outsider.wait_for_all(dict.fromkeys(launched, "running"), seconds=ALL_BACK)
+    berth.assert_invariants(ALL_BACK)

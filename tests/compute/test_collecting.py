@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from portal.compute import logs
+from portal.compute import log_reading, logs, specs
 from portal.compute.agent import collecting
 from portal.compute.models import Allocation
 from runtimes.base import EngineUnreachable, LogLine
+from runtimes.fake_engine import FakeEngine
 
 pytestmark = pytest.mark.django_db
 T0 = datetime(2026, 11, 21, tzinfo=UTC)
@@ -39,7 +40,7 @@ def allocation(make_workspace: Callable[..., Any], settings: Any, tmp_path: Path
 
 
 def copied(allocation: Allocation) -> list[str]:
-    return [line.text for line in logs.lines_after(allocation)]
+    return [line.text for line in log_reading.lines_after(allocation)]
 
 
 def test_a_log_continues_where_the_engine_hung_up(allocation: Allocation, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -67,3 +68,22 @@ def test_a_reader_that_gives_up_leaves_no_thread(allocation: Allocation, monkeyp
         if thread.name == "pump-gave-up":
             thread.join(timeout=10)
             assert not thread.is_alive()
+
+
+def test_a_page_is_told_when_the_log_of_what_ended_is_complete(
+    make_workspace: Callable[..., Any],
+    settle: Callable[..., None],
+    fake_engine: FakeEngine,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    published: list[str] = []
+    monkeypatch.setattr(collecting, "publish", published.append)
+    monkeypatch.setattr(collecting, "close_old_connections", lambda: None)
+    monkeypatch.setattr(collecting, "runtime", lambda: fake_engine.driver)  # type: ignore[attr-defined]
+    pk = make_workspace().allocation.pk
+    settle()
+    ended = Allocation.objects.get(pk=pk)
+    fake_engine.end(specs.container_name(ended), 7)
+    settle()
+    collecting._follow(ended)
+    assert published == [ended.topic]

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from portal.compute.decide import OUTAGE_MARGIN, START_LIMIT, STOP_GRACE, Do, Seen, Step, Want, decide
+from portal.compute.decide import FREEZE_AFTER, OUTAGE_MARGIN, START_LIMIT, STOP_GRACE, Do, Seen, Step, Want, decide
 from portal.compute.states import TRANSITIONS, Desired, Phase, Reason
 from runtimes.base import ContainerState, Observation
 
@@ -20,6 +20,10 @@ def seen(state: ContainerState, **values: object) -> Seen:
 
 def want(phase: Phase, desired: Desired = Desired.RUN, since: timedelta = timedelta(0), **values: object) -> Want:
     return Want(desired, phase, NOW - since, **values)  # type: ignore[arg-type]
+
+
+def suspended(since: timedelta, phase: Phase = Phase.RUNNING) -> Want:
+    return want(phase, Desired.SUSPEND, desired_at=NOW - since)
 
 
 @pytest.mark.parametrize(
@@ -44,6 +48,17 @@ def want(phase: Phase, desired: Desired = Desired.RUN, since: timedelta = timede
         (want(Phase.STOPPING, Desired.END), seen(S.RUNNING), Step(Do.NOTHING)),
         (want(Phase.STOPPING, Desired.END, STOP_GRACE), seen(S.RUNNING), Step(Do.FORCE_STOP)),
         (want(Phase.STOPPING, Desired.END), seen(S.EXITED), Step(Do.FINISH, Reason.STOPPED)),
+        (suspended(FREEZE_AFTER), seen(S.RUNNING), Step(Do.FREEZE)),
+        (suspended(timedelta(0)), seen(S.RUNNING), Step(Do.NOTHING)),
+        (suspended(FREEZE_AFTER), seen(S.RUNNING, frozen=True), Step(Do.NOTHING)),
+        (suspended(FREEZE_AFTER), seen(S.EXITED, exit_code=137), Step(Do.FINISH, Reason.FAILED)),
+        (suspended(FREEZE_AFTER), seen(S.ABSENT), Step(Do.FINISH, Reason.LOST)),
+        (suspended(FREEZE_AFTER, Phase.STARTING), seen(S.RUNNING), Step(Do.AWAIT_ANSWER)),
+        (suspended(FREEZE_AFTER, Phase.STARTING), seen(S.RUNNING, frozen=True), Step(Do.THAW)),
+        (want(Phase.RUNNING), seen(S.RUNNING, frozen=True), Step(Do.THAW)),
+        (want(Phase.RUNNING, Desired.END), seen(S.RUNNING, frozen=True), Step(Do.THAW)),
+        (want(Phase.STOPPING, Desired.END, STOP_GRACE), seen(S.RUNNING, frozen=True), Step(Do.THAW)),
+        (want(Phase.ENDED), seen(S.RUNNING, frozen=True), Step(Do.REMOVE)),
         (want(Phase.PENDING, Desired.END), seen(S.ABSENT), Step(Do.FINISH, Reason.CANCELLED)),
         (want(Phase.PULLING, Desired.END), seen(S.ABSENT), Step(Do.FINISH, Reason.CANCELLED)),
         (want(Phase.ENDED), seen(S.EXITED), Step(Do.REMOVE)),

@@ -18,7 +18,7 @@ from portal.invariants import violations
 from portal.lib import clock
 from portal.usage.models import UsageInterval
 from runtimes.base import ContainerState
-from runtimes.fake import FakeEngine, Fault
+from runtimes.fake_engine import FakeEngine, Fault
 
 pytestmark = pytest.mark.django_db
 Make = Callable[..., Any]
@@ -198,7 +198,7 @@ def test_a_missing_image_is_fetched_and_the_launch_goes_on(
     workspace = make_workspace()
     settle()
     assert allocation(workspace).phase == Phase.PULLING
-    assert Image.objects.get().state == "queued"
+    assert Image.objects.get(pk="jupyter-python").state == "queued"
     Image.objects.update(state="ready")
     with clock.shifted(timedelta(seconds=10)):
         settle()
@@ -208,7 +208,7 @@ def test_a_missing_image_is_fetched_and_the_launch_goes_on(
 def test_a_failed_image_fails_the_launch(make_workspace: Make, settle: Settle) -> None:
     from environments.models import Image
 
-    Image.objects.update(state="failed", message="pip said no")
+    Image.objects.update(state="failed", failed_at=clock.now(), message="pip said no")
     workspace = make_workspace()
     settle()
     row = allocation(workspace)

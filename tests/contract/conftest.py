@@ -1,22 +1,22 @@
 """The drivers under one contract, each with an image, and specs that clean up after themselves."""
 
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any
 
 import pytest
 from docker import APIClient
 
 from runtimes.base import EngineUnreachable, ImageInfo, Runtime, Spec
 from runtimes.docker import DockerRuntime
-from runtimes.fake import FakeEngine, FakeRuntime, Program
+from runtimes.fake import FakeRuntime
+from runtimes.fake_engine import FakeEngine, Program
 from runtimes.local import LocalRuntime
+from tests import base_images
 from tests.contract.names import (
-    BASE_IMAGE,
     CERTIFICATES,
     FAKE_IMAGE,
     INSTANCE,
@@ -122,19 +122,7 @@ def neighbour(runtime: Runtime, request: pytest.FixtureRequest) -> Runtime:
 
 @pytest.fixture(scope="session")
 def docker_image(docker_runtime: DockerRuntime) -> str:
-    found = docker_runtime.find_image(BASE_IMAGE)
-    return (found or _import_base_image()).id
-
-
-def _import_base_image() -> ImageInfo:
-    """A small Debian with Python, made once per machine and kept under its tag."""
-    packages = "--include=python3-minimal,ca-certificates"
-    command = ["mmdebstrap", "--quiet", "--variant=minbase", packages, "bookworm", "-"]
-    try:
-        with subprocess.Popen(command, stdout=subprocess.PIPE) as debian:
-            return DockerRuntime("berth-test").import_image(BASE_IMAGE, cast(BinaryIO, debian.stdout))
-    except FileNotFoundError:
-        pytest.fail("mmdebstrap is missing: install it to make the image that the tests marked docker run.")
+    return base_images.with_python().id
 
 
 @pytest.fixture(scope="session")

@@ -9,12 +9,13 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
 from runtimes.base import EngineRefused, Progress, Runtime
 from runtimes.docker import DockerRuntime
-from tests.contract.names import BASE_IMAGE, INSTANCE, MakeSpec
+from tests.contract.names import BASE_IMAGE, INSTANCE, NEIGHBOUR, MakeSpec, Until
 
 pytestmark = pytest.mark.docker
 
@@ -36,14 +37,15 @@ def _layer(**files: bytes) -> bytes:
 
 
 def test_a_build_tells_its_steps(docker_runtime: DockerRuntime, docker_image: str, engine: Any, tmp_path: Path) -> None:
-    (tmp_path / "Dockerfile").write_text(f"FROM {BASE_IMAGE}\nCOPY . /built\nRUN echo hello from the build\n")
+    hello = f"hello from the build {uuid4()}"
+    (tmp_path / "Dockerfile").write_text(f"FROM {BASE_IMAGE}\nCOPY . /built\nRUN echo {hello}\n")
     seen: list[Progress] = []
     image = docker_runtime.build_image(TAG, tmp_path, seen.append)
     fractions = [one.fraction for one in seen if one.fraction is not None]
     assert fractions == sorted(fractions)
     assert fractions[0] == 0
     assert fractions[-1] > 0.5
-    assert "hello from the build" in [one.message for one in seen]
+    assert hello in [one.message for one in seen]
     assert docker_runtime.find_image(TAG) == docker_runtime.find_image(image.id) == image
     assert image.size > 0
     assert engine.inspect_image(TAG)["Config"]["Labels"]["berth.instance"] == INSTANCE
@@ -96,6 +98,43 @@ def test_progress_can_cancel_a_build(
     with pytest.raises(type(error)) as raised:
         docker_runtime.build_image(f"{INSTANCE}:cancelled", tmp_path, cancel)
     assert raised.value is error
+
+
+def test_a_cancelled_build_stops_on_the_engine(
+    docker_runtime: DockerRuntime, docker_image: str, engine: Any, tmp_path: Path, until: Until
+) -> None:
+    mark = f"sleep 3600 && echo {INSTANCE}"
+    (tmp_path / "Dockerfile").write_text(f"FROM {BASE_IMAGE}\nRUN {mark}\n")
+
+    def running() -> list[Any]:
+        return [one for one in engine.containers() if mark in one["Command"]]
+
+    def cancel(progress: Progress) -> None:
+        if running():
+            raise _Cancelled
+
+    with pytest.raises(_Cancelled):
+        docker_runtime.build_image(f"{INSTANCE}:cancelled", tmp_path, cancel)
+    until(lambda: not running())
+
+
+def test_a_removed_image_is_gone_and_one_in_use_or_of_another_stays(
+    docker_runtime: DockerRuntime, docker_image: str, tmp_path: Path, make_spec: MakeSpec
+) -> None:
+    (tmp_path / "Dockerfile").write_text(f"FROM {BASE_IMAGE}\nRUN echo {INSTANCE} > /removable\n")
+    name = f"{INSTANCE}:removable"
+    image = docker_runtime.build_image(name, tmp_path, lambda progress: None)
+    spec = make_spec(docker_runtime, command=("sleep", "60"), image=image.id)
+    docker_runtime.ensure(spec)
+    with pytest.raises(EngineRefused, match="us"):
+        docker_runtime.remove_image(name)
+    assert docker_runtime.find_image(name) == image
+    docker_runtime.remove(spec.name)
+    with pytest.raises(EngineRefused, match="another Berth"):
+        DockerRuntime(NEIGHBOUR).remove_image(name)
+    for _ in range(2):
+        docker_runtime.remove_image(name)
+        assert docker_runtime.find_image(name) is None
 
 
 def test_an_import_makes_an_image_of_one_layer(docker_runtime: DockerRuntime, engine: Any) -> None:
@@ -186,6 +225,16 @@ def test_a_pull_tells_how_far_it_is(docker_runtime: DockerRuntime, registry: str
     assert seen[-1].message
     assert docker_runtime.find_image(reference) == image
     docker_runtime.pull_image(reference, seen.append)
+
+
+def test_a_tag_is_resolved_to_what_the_registry_has_now(docker_runtime: DockerRuntime, registry: str) -> None:
+    reference = docker_runtime.resolve_image(f"{registry}/tiny:1")
+    assert reference == f"{registry}/tiny@{_digest(_Registry.manifest)}"
+    assert docker_runtime.pull_image(reference, lambda progress: None).id
+    with pytest.raises(EngineRefused, match="no such image here"):
+        docker_runtime.resolve_image(f"{registry}/other:1")
+    with pytest.raises(EngineRefused):
+        docker_runtime.resolve_image("127.0.0.1:1/tiny:1")
 
 
 def test_a_pull_that_fails_tells_the_registrys_reason(docker_runtime: DockerRuntime, registry: str) -> None:

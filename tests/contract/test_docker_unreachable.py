@@ -29,6 +29,8 @@ VERBS: dict[str, Callable[[Runtime], Any]] = {
     "inspect": lambda runtime: runtime.inspect("berth-1"),
     "list": lambda runtime: runtime.list("unreachable"),
     "stop": lambda runtime: runtime.stop("berth-1"),
+    "freeze": lambda runtime: runtime.freeze("berth-1"),
+    "thaw": lambda runtime: runtime.thaw("berth-1"),
     "remove": lambda runtime: runtime.remove("berth-1"),
     "logs": lambda runtime: list(runtime.logs("berth-1", None, follow=True)),
     "stats": lambda runtime: runtime.stats("berth-1"),

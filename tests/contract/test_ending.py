@@ -3,7 +3,7 @@
 import pytest
 
 from runtimes.base import ContainerState, EngineRefused, Mount, Runtime
-from runtimes.fake import Program
+from runtimes.fake_engine import Program
 from tests.contract.names import INSTANCE, MakeSpec, Until
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from runtimes.base import ContainerState, EngineRefused, ImageMissing, Mount, Runtime, SpecConflict
-from runtimes.fake import Program
+from runtimes.fake_engine import Program
 from tests.contract.names import INSTANCE, NEIGHBOUR, MakeSpec, Until
 
 

@@ -10,8 +10,9 @@ import psutil  # type: ignore[import-untyped]
 import pytest
 
 from runtimes.base import ContainerState, EngineRefused, Mount, Progress
-from runtimes.fake import Program
-from runtimes.local import LocalRuntime, _process
+from runtimes.fake_engine import Program
+from runtimes.local import LocalRuntime
+from runtimes.local_processes import process_of
 from tests.contract.names import INSTANCE, MakeSpec, Until
 
 _STARTER = """
@@ -42,8 +43,8 @@ def test_when_the_supervisor_is_killed_the_process_ends_too(
     spec = make_spec(local_runtime)
     local_runtime.ensure(spec)
     folder = local_root / "containers" / spec.name
-    process = _process(folder, "process")
-    _process(folder, "shim").kill()
+    process = process_of(folder)
+    process_of(folder, "shim").kill()
     until(lambda: local_runtime.inspect(spec.name).state is ContainerState.EXITED)
     ended = local_runtime.inspect(spec.name)
     assert ended.exit_code is None
@@ -147,3 +148,10 @@ def test_without_an_engine_images_cannot_be_pulled(local_runtime: LocalRuntime, 
         local_runtime.pull_image("debian", lambda progress: None)
     with pytest.raises(EngineRefused, match="requirements"):
         local_runtime.build_image("tag", tmp_path, lambda progress: None)
+
+
+def test_of_the_standard_environments_it_offers_only_the_one_without_a_container(local_runtime: LocalRuntime) -> None:
+    images = Path(__file__).parents[2] / "images"
+    assert [path.parent.name for path in images.glob("*/requirements.txt")] == ["jupyter-python"]
+    with pytest.raises(EngineRefused, match="needs a container engine"):
+        local_runtime.build_image("berth/vscode:1", images / "vscode", lambda progress: None)

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from runtimes.base import ContainerState, LogLine, Runtime
-from runtimes.fake import Program
+from runtimes.fake_engine import Program
 from runtimes.lines import CUT_MARK, LIMIT
 from tests.contract.names import MakeSpec, Until
 
@@ -38,6 +38,16 @@ def test_both_streams_are_told_apart(runtime: Runtime, make_spec: MakeSpec) -> N
 )
 def test_lines_are_split_and_cleaned(runtime: Runtime, make_spec: MakeSpec, output: bytes, texts: list[str]) -> None:
     assert [line.text for line in _output(runtime, make_spec, Program(output, exit_code=0))] == texts
+
+
+def test_states_of_a_progress_bar_are_told_from_lines(runtime: Runtime, make_spec: MakeSpec) -> None:
+    lines = _output(runtime, make_spec, Program(b"\r 1%\r 2%\rdone\r\nend\n", exit_code=0))
+    assert [(line.text, line.returned) for line in lines] == [
+        (" 1%", True),
+        (" 2%", True),
+        ("done", False),
+        ("end", False),
+    ]
 
 
 def test_an_overlong_line_is_cut_and_the_next_is_whole(runtime: Runtime, make_spec: MakeSpec) -> None:
@@ -104,3 +114,16 @@ def test_events_name_what_something_happened_to(runtime: Runtime, make_spec: Mak
         return bool(seen)
 
     until(one_more_was_heard)
+
+
+def test_processes_are_listed_while_it_runs_only(runtime: Runtime, make_spec: MakeSpec, until: Until) -> None:
+    spec = make_spec(runtime)
+    assert runtime.processes(spec.name) is None
+    runtime.ensure(spec)
+    until(lambda: runtime.inspect(spec.name).state is ContainerState.RUNNING)
+    found = runtime.processes(spec.name)
+    assert found is not None
+    assert not [one for one in found if one.terminal]
+    runtime.stop(spec.name, force=True)
+    until(lambda: runtime.inspect(spec.name).state is ContainerState.EXITED)
+    assert runtime.processes(spec.name) is None

@@ -1,12 +1,11 @@
 """What the tests of `deploy` share: a data folder of their own, and patience without fixed sleeps."""
 
 import shutil
-import socket
 import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -51,19 +50,6 @@ def data() -> Iterator[Path]:
         yield directory
 
 
-def free_ports(count: int = 4) -> int:
-    """The first of some free ports in a row."""
-    for first in range(21000, 32000, 10):
-        with ExitStack() as probes:
-            try:
-                for offset in range(count):
-                    probes.enter_context(socket.socket()).bind(("", first + offset))
-            except OSError:
-                continue
-            return first
-    raise AssertionError("no free ports in a row")
-
-
 def compose() -> list[str]:
     """Docker's plugin, or Debian's docker-compose."""
     plugin = ["docker", "compose"]
@@ -74,14 +60,14 @@ def compose() -> list[str]:
 
 
 class Eventually(Protocol):
-    def __call__(self, condition: Callable[[], object], seconds: float = 60) -> None: ...
+    def __call__(self, condition: Callable[[], object], seconds: float = 240) -> None: ...
 
 
 @pytest.fixture
 def eventually() -> Eventually:
     """Waits until a condition holds; the limit only ends a test that would hang."""
 
-    def wait(condition: Callable[[], object], seconds: float = 60) -> None:
+    def wait(condition: Callable[[], object], seconds: float = 240) -> None:
         deadline = time.monotonic() + seconds
         while not condition():
             assert time.monotonic() < deadline, "this never came true"

@@ -12,9 +12,18 @@ import yaml
 
 from deploy.processes import read_procfile
 from deploy.python_environment import ROOT
+from portal.settings import env
 from tests.deploy.conftest import compose
 
-ENGINE = {"worker", "images", "agent"}
+ENGINE = {"worker", "images", "pulls", "agent"}
+NOT_PASSED = {
+    "BERTH_DATA": "set in the image, where the volume `data` is mounted",
+    "BERTH_DEBUG": "for development only",
+    "BERTH_DEMO_HISTORY": "for the demo of `make run` only",
+    "BERTH_ENGINE_URL": "the socket is mounted where Docker has it",
+    "BERTH_RUNTIME": "these processes are in containers: they cannot start plain processes for people",
+    "BERTH_VOLUMES": "for `files` alone, which gets it",
+}
 ON_HOST = {"gateway", "relay", "agent"}
 
 
@@ -36,8 +45,12 @@ def test_it_runs_what_the_procfile_runs(project: dict[str, Any]) -> None:
     assert set(project["services"]) == processes | {"init"}
 
 
-def test_only_three_processes_hold_the_engine(project: dict[str, Any]) -> None:
+def test_only_four_processes_hold_the_engine(project: dict[str, Any]) -> None:
     assert names(project, lambda service: "docker.sock" in json.dumps(service.get("volumes", []))) == ENGINE
+
+
+def test_only_the_agent_and_the_ssh_door_share_the_socket_between_them(project: dict[str, Any]) -> None:
+    assert names(project, lambda service: "/run/berth" in json.dumps(service.get("volumes", []))) == {"agent", "ssh"}
 
 
 def test_everything_is_watched_and_comes_back(project: dict[str, Any]) -> None:
@@ -50,9 +63,9 @@ def test_only_what_connects_to_workspaces_uses_the_network_of_the_host(project: 
     assert names(project, lambda service: service.get("network_mode") == "host") == ON_HOST
 
 
-def test_nothing_else_is_published_beyond_this_machine(project: dict[str, Any]) -> None:
-    for service in project["services"].values():
-        for port in service.get("ports", []):
+def test_only_the_ssh_door_is_published_beyond_this_machine(project: dict[str, Any]) -> None:
+    for name in set(project["services"]) - {"ssh"}:
+        for port in project["services"][name].get("ports", []):
             assert "127.0.0.1" in json.dumps(port)
 
 
@@ -69,6 +82,12 @@ def test_berths_processes_have_no_privileges(project: dict[str, Any]) -> None:
         ),
     )
     assert hardened == berth
+
+
+def test_every_setting_reaches_every_process(project: dict[str, Any]) -> None:
+    for name in names(project, lambda service: service["image"].startswith("berth:")):
+        given = {one.removesuffix("_FILE") for one in project["services"][name]["environment"]}
+        assert set(env.scheme) - set(NOT_PASSED) - given == set(), name
 
 
 def test_secrets_are_files(project: dict[str, Any]) -> None:

@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
+from deploy.configuration import ca_bundle
 from deploy.python_environment import ROOT
-from tests.deploy.conftest import Eventually, compose, free_ports
+from tests import base_images
+from tests.deploy.conftest import Eventually, compose
+from tests.system import free_ports
 
 pytestmark = pytest.mark.e2e
-
-CERTIFICATES = ("BERTH_CA_BUNDLE", "SSL_CERT_FILE", "PIP_CERT")
-BASE = "debian:bookworm-slim"
 
 
 def run(*command: str, **options: object) -> str:
@@ -28,15 +28,6 @@ def run(*command: str, **options: object) -> str:
     return str(done.stdout)
 
 
-def ensure_base_image() -> None:
-    """From a registry, else made here as Berth itself would make it."""
-    for command in (["image", "inspect", BASE], ["pull", "--quiet", BASE]):
-        if subprocess.run(["docker", *command], capture_output=True, check=False).returncode == 0:
-            return
-    made = "mmdebstrap --quiet --variant=minbase --include=ca-certificates bookworm - | docker import - " + BASE
-    run("bash", "-o", "pipefail", "-c", made)
-
-
 def copy_checkout(target: Path) -> None:
     """What git would commit, so that nothing of a developer's own gets in and nothing is written here."""
     listed = run("git", "-C", str(ROOT), "ls-files", "--cached", "--others", "--exclude-standard")
@@ -44,7 +35,7 @@ def copy_checkout(target: Path) -> None:
         if (ROOT / name).is_file():
             (target / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, target / name)
-    bundle = next((os.environ[name] for name in CERTIFICATES if os.environ.get(name)), None)
+    bundle = ca_bundle(os.environ)
     if bundle:
         shutil.copy(bundle, target / "company-ca.crt")
 
@@ -53,11 +44,20 @@ def copy_checkout(target: Path) -> None:
 def project(tmp_path: Path) -> Iterator[tuple[Path, dict[str, str], str]]:
     """A copy of the checkout, the environment for compose, and the project's name; all gone afterwards."""
     name = f"berth-test-{secrets.token_hex(4)}"
-    port = free_ports(6)
-    ensure_base_image()
+    port = free_ports(8)
+    base_images.debian()
     copy_checkout(tmp_path)
     run("docker", "build", "--quiet", "--tag", f"{name}:stand-in", str(tmp_path / "tests/deploy/stand_ins"))
-    names = ("BERTH_PORT", "WEB_PORT", "LIVE_PORT", "RELAY_PORT", "POSTGRES_PORT", "REDIS_PORT")
+    names = (
+        "BERTH_PORT",
+        "WEB_PORT",
+        "LIVE_PORT",
+        "RELAY_PORT",
+        "SSH_PORT",
+        "FILES_PORT",
+        "POSTGRES_PORT",
+        "REDIS_PORT",
+    )
     environment = {key: value for key, value in os.environ.items() if not key.startswith("BERTH_")}
     environment |= {variable: str(port + offset) for offset, variable in enumerate(names)}
     environment |= {
@@ -105,6 +105,9 @@ def test_a_server_comes_up(project: tuple[Path, dict[str, str], str], eventually
     eventually(lambda: page(port, "/readyz")[0] == 200)
     status, body = page(port, "/sign-in/")
     assert (status, "<form" in body) == (200, True)
-    eventually(lambda: set(health(name).values()) == {"healthy", "ended with 0"}, 240)
+    eventually(lambda: set(health(name).values()) == {"healthy", "ended with 0"})
     assert health(name)["init"] == "ended with 0"
     assert json.loads(page(port, "/readyz")[1]) == {"database": "ok", "redis": "ok", "worker": "ok", "agent": "ok"}
+    look = "import os; print(os.getuid(), os.path.isdir('/volumes'), os.path.exists('/var/run/docker.sock'))"
+    command = ["--project-name", name, "exec", "-T", "files", "python", "-c", look]
+    assert run(*compose(), *command, cwd=folder, env=environment).strip() == "1000 True False"

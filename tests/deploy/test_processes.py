@@ -1,10 +1,12 @@
 """The Procfile and the configuration made from it and from the environment: pure, nothing is started."""
 
 import configparser
+import re
 import shlex
 from pathlib import Path
 
 from deploy import configuration, processes, python_environment
+from portal.celery import app
 
 EXTERNAL = {"DATABASE_URL": "postgres://db.example.org/berth", "REDIS_URL": "redis://cache.example.org/0"}
 
@@ -31,6 +33,12 @@ def test_databases_start_first_and_the_gateway_last(data: Path) -> None:
     names = [process.name for process in processes.wanted(read(data))]
     assert names[:2] == ["postgres", "redis"]
     assert names[-1] == "gateway"
+
+
+def test_every_queue_has_a_process(data: Path) -> None:
+    app.autodiscover_tasks(force=True)
+    rung = {app.conf.task_default_queue, *(route["queue"] for route in app.conf.task_routes.values())}
+    assert set(re.findall(r" -Q (\S+)", read(data).procfile.read_text())) == rung
 
 
 def test_services_that_run_elsewhere_are_not_started(data: Path) -> None:
@@ -64,6 +72,8 @@ def test_all_addresses_follow_the_port(data: Path) -> None:
         "web": ("127.0.0.1", 9101),
         "live": ("127.0.0.1", 9102),
         "relay": ("127.0.0.1", 9103),
+        "files": ("127.0.0.1", 9105),
+        "ssh": ("127.0.0.1", 9104),
     }
     assert found.settings["BERTH_PORTAL_URL"] == "http://localhost:9100"
     assert found.settings["BERTH_WORKSPACE_URL"] == "http://{id}.localhost:9100/"

@@ -11,7 +11,7 @@ import yaml
 from django.conf import settings
 
 from deploy.processes import read_procfile
-from environments.catalog_files import PRICES, SIZES, TEMPLATE
+from environments.catalog_files import APPROVALS, GPU_CLASSES, LIMITS, PRICES, SIZES, TEMPLATE
 from portal.ui.management.commands.generate_docs import pages
 
 ROOT: Path = settings.BASE_DIR
@@ -67,7 +67,9 @@ def test_every_page_can_be_reached_from_the_index() -> None:
 
 def test_every_command_is_described() -> None:
     page = (DOCS / "reference" / "commands.md").read_text()
-    files = [path for app in ("portal", "environments") for path in (ROOT / app).rglob("management/commands/*.py")]
+    files = [
+        path for app in ("portal", "environments", "jobs") for path in (ROOT / app).rglob("management/commands/*.py")
+    ]
     commands = {path.stem for path in files if path.stem != "__init__"}
     targets = re.findall(r"^([a-z]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE)
     assert {name for name in commands if f"manage.py {name}" not in page} == set()
@@ -95,5 +97,5 @@ def fields(schema: Any) -> Iterator[str]:
 
 def test_every_field_of_the_catalog_is_described() -> None:
     page = (DOCS / "reference" / "catalog.md").read_text()
-    known = {name for schema in (SIZES, PRICES, TEMPLATE) for name in fields(schema)}
+    known = {name for schema in (GPU_CLASSES, SIZES, PRICES, TEMPLATE, APPROVALS, LIMITS) for name in fields(schema)}
     assert {name for name in known if f"`{name}`" not in page} == set()

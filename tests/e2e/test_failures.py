@@ -1,5 +1,6 @@
 """What goes wrong in a workspace or behind Berth's back is noticed, told truthfully and costs nothing more."""
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -19,6 +20,9 @@ def test_a_container_that_dies_at_once_fails_with_its_cause_and_may_be_tried_aga
     assert "exit code 7" in failed["reason"]["message"]
     eventually(lambda: not berth.container(failed), "the removal of the container")
     assert [line["line"] for line in scientist.log(pk)] == ["hello", "I cannot go on"]
+    page = berth.server.send("GET", "localhost", f"/workspaces/{pk}/", Cookie=berth.sign_in("scientist")).body.decode()
+    [tail] = re.findall(r'<pre class="log-tail".*?>(.*?)</pre>', page, re.DOTALL)
+    assert tail.split("\n") == ["hello", "I cannot go on"]
     berth.assert_invariants()
     again = scientist.act(pk, "start")
     assert again["allocation"] != failed["allocation"]
@@ -65,6 +69,7 @@ def test_a_restart_behind_its_back_ends_in_one_truth(berth: Berth, scientist: Ca
     def told() -> str | None:
         found = scientist.workspace(pk)
         if found["state"] == "stopped":
+            assert found["reason"]["message"] == "The process ended with exit code 0."
             return None if berth.container(found) else str(found["reason"]["code"])
         steps = scientist.do("GET", f"/workspaces/{pk}/timeline/")["results"]
         again = found["state"] == "running" and "restarted outside Berth" in [step["message"] for step in steps]
@@ -74,15 +79,20 @@ def test_a_restart_behind_its_back_ends_in_one_truth(berth: Berth, scientist: Ca
     berth.assert_invariants()
 
 
-def test_an_image_that_the_registry_does_not_have_fails_the_launch_with_that_cause(
+def test_an_image_that_the_registry_does_not_have_fails_the_launch_and_is_pulled_again_when_it_has(
     berth: Berth, scientist: Caller
 ) -> None:
-    berth.publish("gone", f"{berth.registry.address}/gone@sha256:{'0' * 64}")
-    failed = scientist.wait(scientist.launch("gone"), "failed")
+    reference = berth.registry.add_image("gone", berth.tiny)
+    with berth.registry.without(reference):
+        berth.publish("gone", reference)
+        pk = scientist.launch("gone")
+        failed = scientist.wait(pk, "failed")
     assert failed["reason"]["code"] == "image_error"
     assert "gone" in failed["reason"]["message"]
     assert not berth.container(failed)
     berth.assert_invariants()
+    scientist.act(pk, "start")
+    scientist.wait(pk, "running")
 
 
 def test_an_image_that_vanished_from_the_engine_is_fetched_again(berth: Berth, scientist: Caller) -> None:

@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -63,10 +64,44 @@ def live_frames(berth: Berth, pk: str, after: int) -> Iterator[Iterator[list[lis
         connection.close()
 
 
+ROW = re.compile(r'id="L(\d+)".*<span class="log-text">(.*)</span></div>')
+
+
 def _frames(answer: http.client.HTTPResponse) -> Iterator[list[list[object]]]:
     for row in answer:
         if row.startswith(b"data: {"):
-            yield [[seq, text] for seq, _at, _stream, text in json.loads(row[6:])["lines"]]
+            yield [[int(seq), text] for seq, text in ROW.findall(json.loads(row[6:])["rows"])]
+
+
+def test_a_wild_log_is_kept_line_by_line_also_when_its_collector_is_killed(berth: Berth, scientist: Caller) -> None:
+    pk = scientist.running()
+    scientist.visit(pk, f"/noise?lines={NOISE}")
+    eventually(lambda: [x for x in scientist.log(pk, "?tail=1") if x["seq"] > NOISE // 10], "the first lines", 120)
+    for _ in range(2):
+        berth.kill("agent")()
+    eventually(
+        lambda: [line["line"] for line in scientist.log(pk, "?tail=1")] == ["noise is over"], "the last line", 120
+    )
+    wanted = ["hello", "ready", *(text for number in range(NOISE) for text in noise_lines(number)), "noise is over"]
+    found = all_lines(scientist, pk)
+    assert [line["seq"] for line in found] == list(range(1, len(found) + 1))
+    assert [line["line"] for line in found] == wanted
+
+
+NOISE = 225_000
+"""Makes 300,000 lines, in less than the 30 MB that the engine keeps for a collector that is away."""
+
+
+def noise_lines(number: int) -> list[str]:
+    """What becomes of `noise` in tests/e2e/images/tiny/tiny.py."""
+    return {
+        0: [f"line {number}"],
+        1: [f"{number}: {percent}%" for percent in (10, 60, 100)],
+        2: [f"\x1b[3{number % 8}mline\x1b[0m {number}"],
+        3: [f"line {number}"],
+        4: [f"\ufffd\ufffd {number}"],
+        5: [f"<script>alert({number})</script>"],
+    }[number % 6]
 
 
 WRITE = "open('/home/berth/kept', 'w').write('mine'); print(open('/home/berth/kept').read())"

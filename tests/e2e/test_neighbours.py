@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.callers import Caller, eventually
-from tests.system import Berth
+from tests.callers import Caller
+from tests.system import Berth, held_pull
 
 pytestmark = [pytest.mark.e2e, pytest.mark.docker]
 
@@ -90,19 +90,19 @@ def test_no_door_of_the_engine_or_the_databases_is_mounted_inside(berth: Berth, 
         "{{range .Mounts}}{{.Type}} {{.Destination}};{{end}}",
         berth.container(scientist.workspace(pk)),
     )
-    assert mounts.strip() == "volume /home/berth;"
+    assert set(mounts.strip().strip(";").split(";")) == {"volume /home/berth", "volume /home/vision"}
 
 
-def test_a_pull_that_hangs_delays_nobody_else_and_goes_on_when_it_can(
+def test_pulls_that_hang_delay_nobody_else_and_go_on_when_they_can(
     berth: Berth, scientist: Caller, outsider: Caller
 ) -> None:
+    """Two, because Docker as it comes downloads three layers at once: for more of them see tests/chaos."""
     berth.registry.hold()
-    berth.publish("slow", berth.registry.add_image("slow", berth.tiny))
-    waiting = scientist.launch("slow")
-    scientist.wait(waiting, "pulling")
-    eventually(lambda: berth.image("slow")["state"] == "building", "the begin of the pull")
-    for _ in range(3):
-        outsider.running()
-    assert scientist.phase(waiting) == "pulling"
+    waiting = [held_pull(berth, scientist, name) for name in ("slow", "slow-too")]
+    berth.publish("quick", berth.registry.add_image("quick", berth.tiny))
+    outsider.wait(outsider.launch("quick"), "running")
+    outsider.running()
+    assert [scientist.phase(pk) for pk in waiting] == ["pulling", "pulling"]
     berth.registry.let_go()
-    scientist.wait(waiting, "running")
+    for pk in waiting:
+        scientist.wait(pk, "running")

@@ -30,11 +30,13 @@ Settle = Callable[..., None]
         ({"name": "a\nb"}, "name"),
         ({"name": "a\u202eb"}, "name"),
         ({"name": "x" * 10_000}, "name"),
-        ({"parameters": {"x": 1}}, "parameters"),
-        ({"environment": {"1A": "x"}}, "env"),
-        ({"environment": {"JUPYTER_TOKEN": "x"}}, "env"),
-        ({"environment": {"A": "{secret}"}}, "env"),
-        ({"environment": {"A": "x" * 5000}}, "env"),
+        ({"parameters": {"x": 1}}, "parameters.x"),
+        ({"git_url": "http://example.org/x.git"}, "git.url"),
+        ({"git_ref": "main"}, "git.ref"),
+        ({"env": {"1A": "x"}}, "env"),
+        ({"env": {"JUPYTER_TOKEN": "x"}}, "env"),
+        ({"env": {"A": "{secret}"}}, "env"),
+        ({"env": {"A": "x" * 5000}}, "env"),
     ],
 )
 def test_bad_input_names_its_field_and_creates_nothing(
@@ -110,7 +112,7 @@ def test_a_shared_home_is_not_deleted_with_one_workspace(make_workspace: Make, s
     assert "jupyterlab-2" in refused.value.detail
     actions.delete(second, delete_files=False, actor="vera")
     actions.delete(first, delete_files=True, actor="vera")
-    assert Volume.objects.get().delete_requested_at is not None
+    assert Volume.objects.get(kind="home").delete_requested_at is not None
     assert make_workspace().home_id != first.home_id
 
 

@@ -1,6 +1,8 @@
 """The pages over HTTP: owner, member and stranger, forms without script, and a constant number of queries."""
 
 from collections.abc import Callable
+from copy import copy
+from itertools import cycle, islice
 from typing import Any
 
 import pytest
@@ -8,8 +10,13 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
+from environments.idle_cards import IN_USE
 from environments.models import Workspace
+from environments.states import Counted
 from portal.compute.models import Allocation
+from portal.compute.states import Desired, Phase, Reason
+from portal.lib import clock, ids
+from portal.usage.models import UsageInterval
 from tests.conftest import People
 
 pytestmark = pytest.mark.django_db
@@ -110,13 +117,13 @@ def test_stop_rename_delete_by_form(
 def test_a_failure_says_why_and_what_to_press(
     signed_in: SignIn, people: People, make_workspace: Make, settle: Settle, fake_engine: Any
 ) -> None:
-    from runtimes.fake import Fault
+    from runtimes.fake_engine import Fault
 
     fake_engine.inject(Fault.DIES)
     pk = make_workspace().pk
     settle()
     page = signed_in(people.vera).get(f"/workspaces/{pk}/").content.decode()
-    assert "ended by itself with exit code 1" in page
+    assert "ended with exit code 1" in page
     assert "Try again" in page
 
 
@@ -126,28 +133,68 @@ def test_only_staff_build_images(signed_in: SignIn, people: People, catalog: Non
     assert "Waiting to be built" in signed_in(people.vera).get("/images/").content.decode()
 
 
+def copies(first: Workspace, count: int) -> None:
+    """More like it with meters of their own: in turns running, warned, suspended, coming up, failed and never run."""
+    now = clock.now()
+    held: Any = first.allocation
+    soon = {"idle_since": now, "stops_at": now + IN_USE, "warned_at": now, "counted": Counted.TRAFFIC}
+    failed = {"phase": Phase.ENDED, "reason": Reason.FAILED, "ended_at": now}
+    turns: list[tuple[dict[str, Any], dict[str, Any] | None]] = [
+        ({}, {}),
+        (soon, {}),
+        ({}, {"desired": Desired.SUSPEND, "frozen_at": now}),
+        ({}, {"phase": Phase.STARTING}),
+        ({}, failed),
+        ({}, None),
+    ]
+    meters = list(UsageInterval.objects.filter(allocation_id=held.pk))
+    made: list[Any] = []
+    for about, run in islice(cycle(turns), count):
+        pk = ids.new_id()
+        allocation = None if run is None else copy_of(held, owner_id=pk, **run)
+        made.append(copy_of(first, pk=pk, name=pk, allocation=allocation, **about))
+    held_now = [workspace.allocation for workspace in made if workspace.allocation is not None]
+    Allocation.objects.bulk_create(held_now)
+    Workspace.objects.bulk_create(made)
+    UsageInterval.objects.bulk_create(
+        copy_of(meter, allocation_id=held.pk, owner_id=held.owner_id)
+        for meter in meters
+        for held in held_now
+        if held.open
+    )
+
+
+def copy_of(row: Any, **changes: Any) -> Any:
+    found = copy(row)
+    for name, value in {"pk": ids.new_id(), **changes}.items():
+        setattr(found, name, value)
+    return found
+
+
 @pytest.mark.parametrize("path", ["/", "/workspaces/"])
-def test_a_constant_number_of_queries(signed_in: SignIn, people: People, make_workspace: Make, path: str) -> None:
+def test_a_constant_number_of_queries(
+    signed_in: SignIn, people: People, make_workspace: Make, settle: Settle, path: str
+) -> None:
     client = signed_in(people.vera)
-    make_workspace()
+    first = make_workspace()
+    settle()
+    first.refresh_from_db()
+    pages: list[str] = []
 
     def queries() -> int:
-        with CaptureQueriesContext(
-            connection,
-        ) as seen:
-            assert client.get(path).status_code == 200
+        with CaptureQueriesContext(connection) as seen:
+            pages.append(client.get(path).content.decode())
         return len(seen)
 
+    copies(first, 6)
     client.get(path)
-    one = queries()
-    first = Workspace.objects.get()
-    Workspace.objects.bulk_create(
-        Workspace(
-            name=f"w{n}", owner=first.owner, team=first.team, version=first.version, size=first.size, home=first.home
-        )
-        for n in range(1000)
-    )
-    assert queries() == one
+    few = queries()
+    copies(first, 1000)
+    assert queries() == few
+    for sentence in ("Running", "Suspended", "waiting for JupyterLab", "It ended with an error", "Idle stop"):
+        assert sentence in pages[0], sentence
+        assert sentence in pages[1], sentence
+    assert pages[1].count("workspace-row") >= 50
 
 
 def test_absurd_addresses_are_not_found(signed_in: SignIn, people: People, catalog: None) -> None:
@@ -161,3 +208,37 @@ def test_absurd_addresses_are_not_found(signed_in: SignIn, people: People, catal
     ):
         assert client.get(path).status_code == 404
     assert client.get("/workspaces/?page=99999999999999999999").status_code == 200
+
+
+def test_an_image_says_where_it_is_used_and_staff_cancel_it(
+    signed_in: SignIn, people: People, make_workspace: Make, settle: Settle
+) -> None:
+    from environments.models import Image
+
+    make_workspace()
+    settle()
+    page = signed_in(people.vera).get("/images/").content.decode()
+    assert "for JupyterLab 2026.11, Python 2026.11; runs in 1 workspace" in " ".join(page.split())
+    Image.objects.filter(pk="jupyter-python").update(state="building", progress=0.4)
+    assert "Cancel build" not in signed_in(people.vera).get("/images/jupyter-python/").content.decode()
+    assert signed_in(people.vera).post("/images/jupyter-python/cancel/").status_code == 403
+    client = signed_in(people.ada)
+    assert "Cancel build" in client.get("/images/jupyter-python/").content.decode()
+    assert client.get("/images/jupyter-python/cancel/").status_code == 405
+    page = client.post("/images/jupyter-python/cancel/", follow=True).content.decode()
+    assert "Cancelled by ada." in page
+    assert "Retry" in page
+    assert "nothing to cancel" in client.post("/images/jupyter-python/cancel/", follow=True).content.decode()
+
+
+def test_staff_see_what_is_unused_and_have_it_removed(signed_in: SignIn, people: People, catalog: None) -> None:
+    from environments.models import ImageCopy
+
+    ImageCopy.objects.create(image_id="base", reference="berth/base:older", digest="sha256:1", size=2_000_000_000)
+    assert signed_in(people.vera).get("/images/unused/").status_code == 403
+    assert "Clean up" not in signed_in(people.vera).get("/images/").content.decode()
+    client = signed_in(people.ada)
+    assert "Clean up 1 unused" in client.get("/images/").content.decode()
+    assert "berth/base:older" in client.get("/images/unused/").content.decode()
+    assert "are being removed" in client.post("/images/unused/", follow=True).content.decode()
+    assert ImageCopy.objects.get().unwanted_at is not None

@@ -3,12 +3,14 @@
 import io
 import os
 import pwd
+import re
 import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.urls import reverse
 
 from portal.gateway import checks, nginx, places
 from portal.gateway.management.commands.gateway import Command
@@ -58,6 +60,28 @@ def test_a_missing_nginx_is_told_in_a_sentence(monkeypatch: pytest.MonkeyPatch, 
     monkeypatch.setattr(nginx, "program", lambda: None)
     with pytest.raises(CommandError, match="nginx is not installed"):
         Command().handle()
+
+
+@pytest.mark.parametrize(
+    ("path", "by_files"),
+    [
+        ("/files/home/", True),
+        ("/api/v1/files/home/content/", True),
+        (reverse("job-archive", args=["01M"]), True),
+        (reverse("model-download", args=["vision", "churn-model", 7]), True),
+        (reverse("api-artifact", args=["0" * 26, "outputs/model.pkl"]), True),
+        (reverse("api-archive", args=["0" * 26]), True),
+        (reverse("api-version-download", args=["churn-model", 7]), True),
+        ("/jobs/01M/", False),
+        (reverse("model-version", args=["vision", "churn-model", 7]), False),
+        (reverse("api-version", args=["churn-model", 7]), False),
+        ("/jobs/new/?next=/files/", False),
+    ],
+)
+def test_what_reads_volumes_is_answered_by_the_process_that_has_them(tmp_path: Path, path: str, by_files: bool) -> None:
+    rendered = nginx.render(tmp_path, nginx.workers_account(), None)
+    (location,) = re.findall(r"location ~ (\S+) \{\s+proxy_pass http://berth_files;", rendered)
+    assert bool(re.match(location, path)) == by_files
 
 
 @pytest.mark.parametrize(

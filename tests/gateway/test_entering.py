@@ -9,6 +9,7 @@ import pytest
 from django.test import Client
 
 from environments import addresses
+from environments.actions import suspend
 from portal.accounts.actions import create_token, revoke_token
 from portal.accounts.models import Membership
 from portal.audit.models import AuditEvent
@@ -46,6 +47,16 @@ def test_the_open_button_leads_into_the_workspace(stack: Stack, run_at: Run, des
     assert answer.headers["Referrer-Policy"] == "no-referrer"
     assert "no-store" in answer.headers["Cache-Control"]
     assert visitor.ask().status == 200
+
+
+def test_opening_what_is_suspended_resumes_it_and_leads_in(stack: Stack, run_at: Run, desk: Desk, people: Any) -> None:
+    workspace, browser = run_at(desk), Client()
+    suspend(workspace, actor="vera")
+    browser.force_login(people.vera, backend="django.contrib.auth.backends.ModelBackend")
+    opened = browser.post(f"/workspaces/{workspace.pk}/open/", headers={"host": f"localhost:{stack.port}"})
+    _, visitor = enter(stack.port, opened.headers["Location"])
+    assert visitor.ask().status == 200
+    assert Allocation.objects.get().desired == "run"
 
 
 def test_the_cookie_is_for_this_workspace_only(stack: Stack, url: str) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from environments import addresses
+from environments.actions import resume, suspend
 from portal.accounts.actions import create_token, revoke_token
 from portal.compute.models import Allocation
 from tests.gateway.conftest import put_at
@@ -149,6 +150,22 @@ def test_what_does_not_run_is_told_to_its_owner_only(run_at: Run, let_in: LetIn,
     assert visitor.ask().status == 200, "a refusal is not remembered"
 
 
+def test_what_is_suspended_is_told_at_once_and_goes_on_with_the_same_cookie(
+    run_at: Run, let_in: LetIn, stack: Stack, desk: Desk
+) -> None:
+    workspace = run_at(desk)
+    visitor = let_in(workspace)
+    suspend(workspace, actor="vera")
+    answer = visitor.ask()
+    assert answer.status == 503
+    assert b"This workspace is suspended" in answer.body
+    assert f'href="{stack.portal_url}/workspaces/{workspace.pk.lower()}/resume/"'.encode() in answer.body
+    assert Visitor(stack.port, workspace.pk).ask().status == 401
+    assert desk.seen == []
+    resume(workspace, actor="vera")
+    assert visitor.ask().status == 200
+
+
 def test_a_desk_that_does_not_answer_gives_a_page_with_a_way_back(
     run_at: Run, let_in: LetIn, stack: Stack, desk: Desk
 ) -> None:
@@ -177,14 +194,43 @@ def test_large_uploads_arrive_while_they_are_sent(run_at: Run, let_in: LetIn, de
 
 def test_use_is_remembered_on_the_workspace(run_at: Run, let_in: LetIn, desk: Desk) -> None:
     workspace = run_at(desk)
-    assert workspace.last_activity_at is None
-    let_in(workspace).ask()
+    visitor = let_in(workspace)
+    visitor.ask(method="POST", length=0)
     workspace.refresh_from_db()
     first = workspace.last_activity_at
     assert first is not None
-    let_in(workspace).ask()
+    visitor.ask(method="PUT", length=0)
     workspace.refresh_from_db()
     assert workspace.last_activity_at == first
+
+
+PAGE = [("Accept", "text/html,application/xhtml+xml")]
+REQUESTS: dict[str, tuple[dict[str, Any], dict[str, bool]]] = {
+    "loading its page": ({"headers": PAGE}, {"jupyter": True, "rstudio": True, "web": True}),
+    "saving": ({"method": "PUT", "length": 0}, {"jupyter": True, "rstudio": True, "web": True}),
+    "asking what is new": ({}, {"jupyter": False, "code-server": False, "rstudio": False, "web": True}),
+    "JupyterLab's layout": (
+        {"path": "lab/api/workspaces/default?1", "method": "PUT", "length": 0},
+        {"jupyter": False},
+    ),
+    "RStudio's events": (
+        {"path": "events/get_events", "method": "POST", "length": 0},
+        {"jupyter": False, "rstudio": False, "web": False},
+    ),
+}
+
+
+@pytest.mark.parametrize("what", REQUESTS)
+def test_what_an_open_page_asks_on_its_own_is_no_use(run_at: Run, let_in: LetIn, desk: Desk, what: str) -> None:
+    from environments.models import TemplateVersion
+
+    how, expected = REQUESTS[what]
+    for kind, counts in expected.items():
+        workspace = run_at(desk)
+        TemplateVersion.objects.update(activity=kind)
+        let_in(workspace).ask(**how)
+        workspace.refresh_from_db()
+        assert (workspace.last_activity_at is not None) == counts, (what, kind)
 
 
 def test_without_the_portal_nobody_gets_in(

@@ -149,6 +149,10 @@ def _stop(workspace: Any, session: Any) -> None:
     workspaces.stop(workspace, actor="test")
 
 
+def _suspend(workspace: Any, session: Any) -> None:
+    workspaces.suspend(workspace, actor="test")
+
+
 def _delete(workspace: Any, session: Any) -> None:
     workspaces.delete(workspace, delete_files=False, actor="test")
 
@@ -172,7 +176,7 @@ def _run_anew(workspace: Any, session: Any) -> None:
     Allocation.objects.filter(owner_id=workspace.pk, ended_at=None).update(**put_back)
 
 
-ENDINGS = [_sign_out, _sign_in_expires, _stop, _delete, _leave_team, _deactivate, _run_anew]
+ENDINGS = [_sign_out, _sign_in_expires, _stop, _suspend, _delete, _leave_team, _deactivate, _run_anew]
 
 
 def is_cut(connection: ClientConnection) -> bool:

@@ -1,40 +1,43 @@
-"""Any order of starts, stops, restarts, faults, crashes and lost messages keeps the invariants and converges."""
+"""Any order of clicks, faults, crashes and lost messages keeps the invariants and converges."""
 
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from django.db import transaction
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck
+from hypothesis import settings as examples
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, multiple, rule, run_state_machine_as_test
+from hypothesis.stateful import Bundle, invariant, multiple, rule, run_state_machine_as_test
 
 from environments import actions
+from environments.launch import Launch
 from environments.models import Workspace
 from environments.states import ACTIVE, W, state_of
-from portal.compute import admission
+from portal.compute import admission, devices
 from portal.compute.agent import watching
-from portal.compute.models import Allocation
+from portal.compute.models import Allocation, GpuHold, Node
 from portal.compute.reconcile import reconcile
 from portal.compute.specs import container_name
 from portal.invariants import violations
 from portal.lib import clock
-from portal.lib.errors import Conflict
-from runtimes.base import ContainerState
-from runtimes.fake import FakeEngine, Fault
+from portal.lib.errors import Conflict, Invalid
+from portal.quotas.models import GpuClass
+from runtimes.base import ContainerState, RuntimeFailure
+from runtimes.fake_engine import FakeEngine, Fault
+from tests.jobs.test_life import ends
+from tests.property.job_life import VERBS, JobLife, killed_after
 
 FAULTS = [Fault.HANG, Fault.UNANSWERED, Fault.ERROR, Fault.SLOW, Fault.NEVER, Fault.DIES, Fault.LOST, Fault.DUPLICATE]
 
 
-class Killed(BaseException):
-    """kill -9 in the middle of a step: no handler of ours may see it."""
+CLICKS = [actions.start, actions.stop, actions.restart, actions.suspend, actions.resume]
 
 
-class Life(RuleBasedStateMachine):
-    """`engine` and `owner` are set by the test; each run works in a transaction that is rolled back."""
+class Life(JobLife):
+    """Each run works in a transaction that is rolled back."""
 
-    engine: FakeEngine
-    owner: Any
     workspaces = Bundle("workspaces")
 
     def __init__(self) -> None:
@@ -43,6 +46,7 @@ class Life(RuleBasedStateMachine):
         self.outer.__enter__()
         self.engine.containers.clear()
         self.engine.clear_faults()
+        self.devices_come_or_go(2)
         self.passed = timedelta(0)
         self.time: Any = None
 
@@ -65,11 +69,19 @@ class Life(RuleBasedStateMachine):
         self.passed, self.time = passed, clock.shifted(passed)
         self.time.__enter__()
 
-    @rule(target=workspaces)
-    def create(self) -> Any:
-        return actions.create(self.owner, template="jupyter-python", actor="vera").pk
+    @rule(target=workspaces, size=st.sampled_from(["small", "gpu-1", "gpu-2"]))
+    def create(self, size: str) -> Any:
+        try:
+            return actions.create(self.owner, Launch(template="jupyter-python", size=size), actor="vera").pk
+        except Invalid as refused:  # so many devices are not there now
+            assert set(refused.fields) == {"size"} != {size}
+            return multiple()
 
-    @rule(pk=workspaces, act=st.sampled_from([actions.start, actions.stop, actions.restart]))
+    @rule(number=st.integers(0, 2))
+    def devices_come_or_go(self, number: int) -> None:
+        devices.note(Node.objects.get(), devices.declared({"a100": number}))
+
+    @rule(pk=workspaces, act=st.sampled_from(CLICKS))
     def click(self, pk: str, act: Any) -> None:
         try:
             act(Workspace.objects.get(pk=pk), actor="vera")
@@ -92,25 +104,12 @@ class Life(RuleBasedStateMachine):
         reconcile(allocation)
         reconcile(allocation)
 
-    @rule(pk=workspaces, verb=st.sampled_from(["ensure", "stop", "remove"]))
+    @rule(pk=workspaces, verb=st.sampled_from(VERBS))
     def look_and_be_killed(self, pk: str, verb: str) -> None:
-        """The engine did it, and then the worker was gone: what it had in its hands is not written."""
-        driver = self.engine.driver  # type: ignore[attr-defined]
-        real = getattr(driver, verb)
-
-        def killed(*args: Any, **options: Any) -> None:
-            real(*args, **options)
-            raise Killed
-
-        setattr(driver, verb, killed)
-        try:
+        with killed_after(self.engine.driver, verb):  # type: ignore[attr-defined]
             reconcile(Workspace.objects.values_list("allocation", flat=True).get(pk=pk))
-        except Killed:
-            pass
-        finally:
-            delattr(driver, verb)
 
-    @rule(fault=st.sampled_from(FAULTS), verb=st.sampled_from(["ensure", "inspect", "stop", "remove"]))
+    @rule(fault=st.sampled_from(FAULTS), verb=st.sampled_from(VERBS))
     def something_goes_wrong(self, fault: Fault, verb: str) -> None:
         if verb == "ensure" or fault in (Fault.HANG, Fault.UNANSWERED):
             self.engine.inject(fault, verb)
@@ -125,6 +124,15 @@ class Life(RuleBasedStateMachine):
     def one_is_removed_behind_our_back(self, pick: int) -> None:
         if self.engine.containers:
             self.engine.vanish(sorted(self.engine.containers)[pick % len(self.engine.containers)])
+
+    @rule(pick=st.integers(0, 50), verb=st.sampled_from(["freeze", "thaw"]))
+    def one_is_frozen_or_thawed_behind_our_back(self, pick: int, verb: str) -> None:
+        driver = self.engine.driver  # type: ignore[attr-defined]
+        if names := sorted(self.engine.containers):
+            try:
+                getattr(driver, verb)(names[pick % len(names)])
+            except RuntimeFailure:
+                pass
 
     @rule()
     def engine_restarts(self) -> None:
@@ -152,27 +160,41 @@ class Life(RuleBasedStateMachine):
     def calm_down(self) -> None:
         """No more faults, and time passes: everything has converged, and record and engine agree."""
         self.engine.clear_faults()
+        self.devices_come_or_go(2)
         for _ in range(12):
             self.at(self.passed + timedelta(seconds=61))
-            admission.admit()
+            self.calm_jobs()
             watching.compare()
-            for pk in Allocation.objects.filter(next_look_at__lte=clock.now()).values_list("pk", flat=True):
-                reconcile(pk)
+            self.look_at_all_due()
         assert violations(self.engine.driver) == []  # type: ignore[attr-defined]
         for workspace in Workspace.objects.select_related("allocation"):
             state = state_of(workspace.allocation, deleted=False)
-            assert state in (W.RUNNING, W.STOPPED, W.FAILED)
             assert workspace.allocation is not None
-            runs = container_name(workspace.allocation) in self.engine.containers
-            assert runs == (state in ACTIVE)
+            if state == W.QUEUED:  # for GPUs, which others hold
+                assert workspace.allocation.gpu_count > 2 - GpuHold.objects.filter(until=None).count()
+                continue
+            assert state in (W.RUNNING, W.SUSPENDED, W.STOPPED, W.FAILED)
+            seen = self.engine.observe(container_name(workspace.allocation))
+            assert (seen.state != ContainerState.ABSENT) == (state in ACTIVE)
+            assert seen.frozen == (state == W.SUSPENDED) == (workspace.allocation.frozen_at is not None)
             assert state != W.FAILED or workspace.allocation.message
+        self.do_all_files()
+        self.assert_jobs_arrived()
+        self.jobs_end_once()
+        self.attempts_follow_each_other()
 
 
 @pytest.mark.property
 @pytest.mark.django_db
-def test_any_order_of_events_converges(people: Any, catalog: None, fake_engine: FakeEngine) -> None:
-    Life.engine, Life.owner = fake_engine, people.vera
+def test_any_order_of_events_converges(
+    people: Any, catalog: None, fake_engine: FakeEngine, tmp_path: Path, settings: Any
+) -> None:
+    Life.engine, Life.owner, Life.folder = fake_engine, people.vera, tmp_path
+    GpuClass.objects.update(each_person=None, each_team=None)
+    ends(fake_engine, "quick", exit_code=0)
+    ends(fake_engine, "bad", exit_code=1)
+    settings.RUNTIME, settings.VOLUMES = "local", str(tmp_path)
     checks = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture, HealthCheck.data_too_large]
     run_state_machine_as_test(
-        Life, settings=settings(max_examples=40, stateful_step_count=30, deadline=None, suppress_health_check=checks)
+        Life, settings=examples(max_examples=20, stateful_step_count=30, suppress_health_check=checks)
     )

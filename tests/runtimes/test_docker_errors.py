@@ -1,14 +1,14 @@
 """The one table from the SDK's errors to ours, and lines that the engine sends twice."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import pytest
 import requests
 import urllib3
 from docker import errors
 
-from runtimes.base import EngineRefused, EngineUnreachable, ImageMissing, LogLine, RuntimeFailure
-from runtimes.docker_answers import FreshLines, seconds_of, usage_of
+from runtimes.base import EngineRefused, EngineUnreachable, ImageMissing, RuntimeFailure
+from runtimes.docker_answers import seconds_of, usage_of
 from runtimes.docker_engine import Absent, Conflict, translated
 
 
@@ -52,42 +52,6 @@ def test_the_engines_own_words_are_kept() -> None:
 def test_a_bug_stays_a_bug() -> None:
     bug = KeyError("x")
     assert translated(bug) is bug
-
-
-START = datetime(2026, 1, 1, tzinfo=UTC)
-
-
-def _line(second: float, text: str, stream: str = "stdout") -> LogLine:
-    return LogLine(START + timedelta(seconds=second), stream, text)
-
-
-def test_lines_sent_twice_are_given_once() -> None:
-    fresh = FreshLines(None)
-    once = [_line(1, "a"), _line(2, "b"), _line(2, "c"), _line(1.5, "d", "stderr")]
-    later = [_line(2, "e"), _line(3, "f")]
-    assert list(filter(fresh.takes, [*once, *once, *later])) == [*once, *later]
-    since = fresh.start_again()
-    assert since is not None
-    assert since < later[-1].at
-    end = [_line(3, "g"), _line(4, "h")]
-    assert list(filter(fresh.takes, [_line(2, "b"), _line(2, "c"), *later, *end])) == end
-
-
-def test_equal_lines_at_one_time_are_all_given() -> None:
-    lines = [_line(1, "a"), _line(1, "a"), _line(1, "a")]
-    assert list(filter(FreshLines(None).takes, lines)) == lines
-
-
-def test_a_clock_that_was_set_back_loses_no_line() -> None:
-    fresh = FreshLines(None)
-    lines = [_line(3600, "a"), _line(3601, "b"), _line(1, "c"), _line(2, "d"), _line(3601, "e")]
-    assert list(filter(fresh.takes, lines)) == lines
-
-
-def test_lines_before_since_are_left_out() -> None:
-    fresh = FreshLines(START + timedelta(seconds=2))
-    assert [line.text for line in [_line(1, "a"), _line(2, "b"), _line(3, "c")] if fresh.takes(line)] == ["b", "c"]
-    assert FreshLines(START).start_again() == START
 
 
 def test_a_time_is_written_without_rounding() -> None:

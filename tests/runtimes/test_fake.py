@@ -5,7 +5,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from runtimes.base import ContainerState, EngineRefused, EngineUnreachable, ImageMissing, Runtime, Spec
-from runtimes.fake import FakeEngine, FakeRuntime, Fault, Program
+from runtimes.fake import FakeRuntime
+from runtimes.fake_engine import FakeEngine, Fault, Program
 from runtimes.registry import KINDS, make
 
 

@@ -37,6 +37,15 @@ def test_a_build_counts_steps_and_keeps_the_last_lines() -> None:
     assert len(progress.last_lines) == 20
 
 
+def test_a_build_keeps_what_the_engine_coloured() -> None:
+    progress = BuildProgress()
+    said = progress.read({"stream": "\x1b[91mERROR: no such package\nERROR: nothing fits\n\x1b[0m"})
+    assert said is not None
+    assert said.message == "ERROR: nothing fits"
+    assert list(progress.last_lines) == ["ERROR: no such package", "ERROR: nothing fits"]
+    assert progress.read({"stream": "\x1b[0m"}) is None
+
+
 def test_a_name_always_gets_the_same_free_range_first() -> None:
     first = list(candidates("10.201.0.0/24", "alice", []))
     assert first == list(candidates("10.201.0.0/24", "alice", []))

@@ -21,6 +21,7 @@ PAIRS = [
     ("log-ink", "log-ground"),
     ("log-muted", "log-ground"),
     ("log-accent", "log-ground"),
+    *[(f"ansi-{number}", "log-ground") for number in range(16)],
 ]
 
 

@@ -134,7 +134,7 @@ def test_live_signs_the_topics_for_the_person() -> None:
     html = render("{% live names %}", names=["workspace-1"], request=request)
     address = urlsplit(html.removeprefix('data-live="').removesuffix('"'))
     assert address.path == "/live/"
-    assert topics.read("7", parse_qs(address.query)["topics"][0]) == ["workspace-1"]
+    assert topics.read("7", parse_qs(address.query)["topics"][0]) == ["workspace-1", "announcements", "notices-7"]
 
 
 @pytest.mark.parametrize(("url_name", "current"), [("workspace-launch", True), ("workspaces", True), ("home", False)])

@@ -50,10 +50,11 @@ def test_loads_nothing_from_another_host(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_post_form_carries_the_csrf_token(name: str) -> None:
+def test_every_post_form_carries_the_csrf_token_and_no_other_does(name: str) -> None:
     for form in re.findall(r"<form\b.*?</form>", source(name), re.DOTALL):
-        assert 'method="post"' in form
-        assert "{% csrf_token %}" in form or 'name="csrfmiddlewaretoken"' in form
+        [method] = re.findall(r'<form\b[^>]*method="(post|get)"', form)
+        carries = "{% csrf_token %}" in form or 'name="csrfmiddlewaretoken"' in form
+        assert carries == (method == "post")
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
+from django.utils import timezone
 
 from portal.lib import words
 from portal.lib.money import Money
@@ -48,7 +49,24 @@ def test_moment(ago: timedelta, text: str) -> None:
     assert words.moment(NOW - ago, NOW) == text
 
 
-def test_exactly_is_in_utc() -> None:
+@pytest.mark.parametrize(
+    ("zone", "exactly", "clock"),
+    [
+        ("UTC", "21 Nov 2026, 14:02 UTC", "14:02 UTC"),
+        ("Europe/Berlin", "21 Nov 2026, 15:02 CET", "15:02 CET"),
+        ("Asia/Tokyo", "21 Nov 2026, 23:02 JST", "23:02 JST"),
+        ("Pacific/Kiritimati", "22 Nov 2026, 04:02 UTC+14", "04:02 UTC+14"),
+        ("America/Sao_Paulo", "21 Nov 2026, 11:02 UTC-03", "11:02 UTC-03"),
+        ("Etc/GMT+5", "21 Nov 2026, 09:02 UTC-05", "09:02 UTC-05"),
+    ],
+)
+def test_times_are_those_of_the_zone_and_name_it(zone: str, exactly: str, clock: str) -> None:
+    with timezone.override(zone):
+        assert (words.exactly(NOW), words.clock(NOW)) == (exactly, clock)
+        assert words.exactly(NOW).startswith(words.day(NOW))
+
+
+def test_times_are_in_utc_where_no_zone_is_known() -> None:
     assert words.exactly(NOW) == "21 Nov 2026, 14:02 UTC"
 
 

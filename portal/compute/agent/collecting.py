@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import queue
 import threading
 import time
 from datetime import datetime
@@ -12,16 +11,21 @@ from django.db.models import Q
 
 from portal.compute.actions import ring_reconcile
 from portal.compute.agent import threads
+from portal.compute.agent.handing_over import Belt
 from portal.compute.engine import runtime
-from portal.compute.logs import ChunkWriter, Superseded
+from portal.compute.logs import ChunkWriter, OverQuota, Superseded
+from portal.compute.masking import needles
 from portal.compute.models import Allocation
+from portal.compute.owners import owner_of
 from portal.compute.specs import container_name, secret_of
-from portal.compute.states import Phase
-from runtimes.base import ContainerState, EngineUnreachable, LogLine
+from portal.compute.states import LogState, Phase
+from portal.live.redis import publish
+from runtimes.base import ContainerState, EngineUnreachable
 
 logger = logging.getLogger(__name__)
 
 LOOK_SECONDS = 1.0
+TAKE_SECONDS = 0.5
 _following: dict[str, threading.Thread] = {}
 
 
@@ -41,24 +45,26 @@ async def collect() -> None:
 
 def _with_log() -> list[Allocation]:
     begun = Q(phase__in=[Phase.STARTING, Phase.RUNNING, Phase.STOPPING])
-    return list(Allocation.objects.filter(begun | Q(phase=Phase.ENDED, log_state="open", started_at__isnull=False)))
+    ended = Q(phase=Phase.ENDED, started_at__isnull=False)
+    return list(Allocation.objects.filter(begun | ended, log_state=LogState.OPEN))
 
 
 def _follow(allocation: Allocation) -> None:
     """Copy lines until the container has ended and its log is drained; then let it be removed."""
     name = container_name(allocation)
+    hidden: set[str] = {secret_of(allocation)}
     try:
         while True:
-            writer = ChunkWriter(allocation, (secret_of(allocation),))
+            hidden.update(owner_of(allocation).hidden(allocation))  # what was replaced meanwhile is in there still
+            writer = ChunkWriter(allocation, needles(hidden))
             _copy(name, writer)
             state = runtime().inspect(name).state
             if state != ContainerState.RUNNING:
                 break
             time.sleep(0.2)
-        if Allocation.objects.filter(pk=allocation.pk, phase=Phase.ENDED, log_state="open").update(
-            log_state="complete"
-        ):
-            ring_reconcile(allocation.pk)
+        _close(allocation, LogState.COMPLETE, phase=Phase.ENDED)
+    except OverQuota:
+        _close(allocation, LogState.OVER_QUOTA)  # nobody reads it any more; the engine drops its oldest lines itself
     except (EngineUnreachable, Superseded) as error:
         logger.info("log of %s: %s; opening it again", name, error or "taken over")
     except Exception:
@@ -67,52 +73,34 @@ def _follow(allocation: Allocation) -> None:
         close_old_connections()
 
 
-Pumped = LogLine | Exception | None
-"""A line, what went wrong, or the end."""
+def _close(allocation: Allocation, state: LogState, **now: Phase) -> None:
+    open_log = Allocation.objects.filter(pk=allocation.pk, log_state=LogState.OPEN, **now)
+    if open_log.update(log_state=state):
+        publish(allocation.topic)  # the page of a failure shows the last lines
+        ring_reconcile(allocation.pk)
 
 
 def _copy(name: str, writer: ChunkWriter) -> None:
-    """A pump thread fills a queue, so that a quiet log is flushed in time as well."""
-    lines: queue.Queue[Pumped] = queue.Queue(maxsize=2000)
-    done = threading.Event()
-    pump = (name, writer.since, lines, done)
-    threading.Thread(target=_pump, args=pump, daemon=True, name=f"pump-{name}").start()
+    """Another thread reads, so that a quiet log is flushed in time as well."""
+    belt = Belt()
+    threading.Thread(target=_pump, args=(name, writer.since, belt), daemon=True, name=f"pump-{name}").start()
     try:
-        while (item := _next(lines, writer)) is not None:
-            if isinstance(item, Exception):
-                raise item
-            writer.add(item)
+        while (lines := belt.take(TAKE_SECONDS)) is not None:
+            for line in lines:
+                writer.add(line)
             writer.flush_if_due()
         writer.flush()
     finally:
-        done.set()
+        belt.end()
 
 
-def _next(lines: "queue.Queue[Pumped]", writer: ChunkWriter) -> Pumped:
-    while True:
-        try:
-            return lines.get(timeout=0.5)
-        except queue.Empty:
-            writer.flush_if_due()
-
-
-def _pump(name: str, since: datetime | None, lines: "queue.Queue[Pumped]", done: threading.Event) -> None:
-    """All lines and how they ended, until nobody reads any more."""
+def _pump(name: str, since: datetime | None, belt: Belt) -> None:
+    """All lines and how they ended, until nobody takes any more."""
     try:
         for line in runtime().logs(name, since, follow=True):
-            if not _offer(lines, line, done):
+            if not belt.put(line):
                 return
     except Exception as error:
-        _offer(lines, error, done)
+        belt.end(error)
     else:
-        _offer(lines, None, done)
-
-
-def _offer(lines: "queue.Queue[Pumped]", item: Pumped, done: threading.Event) -> bool:
-    while not done.is_set():
-        try:
-            lines.put(item, timeout=1)
-        except queue.Full:
-            continue
-        return True
-    return False
+        belt.end()

@@ -6,6 +6,7 @@ import logging
 from portal.compute.agent import threads
 from portal.compute.engine import runtime
 from portal.compute.models import Allocation, Node
+from portal.compute.states import Phase
 
 logger = logging.getLogger(__name__)
 
@@ -25,9 +26,9 @@ async def guard() -> None:
 
 
 def _an_image() -> str | None:
-    """Any image that ran here: the proof needs one that is on the engine."""
-    ran = Allocation.objects.filter(started_at__isnull=False).order_by("-created_at")
-    spec = ran.values_list("spec", flat=True).first()
+    """One that runs now, and so is on the engine: the proof needs it."""
+    running = Allocation.objects.filter(phase=Phase.RUNNING).order_by("-created_at")
+    spec = running.values_list("spec", flat=True).first()
     return spec["image"] if spec else None
 
 

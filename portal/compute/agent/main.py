@@ -5,7 +5,7 @@ import logging
 import signal
 from collections.abc import Awaitable, Callable
 
-from portal.compute.agent import collecting, guarding, probing, sampling, ticker, watching
+from portal.compute.agent import collecting, executing, guarding, observing, probing, sampling, ticker, watching
 
 logger = logging.getLogger(__name__)
 
@@ -17,7 +17,9 @@ LOOPS: tuple[Callable[[], Awaitable[None]], ...] = (
     probing.probe,
     collecting.collect,
     sampling.sample,
+    observing.observe,
     ticker.tick,
+    executing.execute,
 )
 
 

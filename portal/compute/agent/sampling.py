@@ -1,11 +1,13 @@
-"""Samples CPU and memory of running containers, and forgets samples after a week."""
+"""Samples CPU, memory and GPUs of running containers, and forgets samples after a week."""
 
 import asyncio
 from datetime import timedelta
 
+from django.db.models import Sum
+
 from portal.compute.agent import threads
 from portal.compute.engine import runtime
-from portal.compute.models import Allocation, Sample
+from portal.compute.models import Allocation, GpuHold, Sample
 from portal.compute.specs import container_name
 from portal.compute.states import Phase
 from portal.lib import clock
@@ -49,7 +51,17 @@ def _sample(allocation: Allocation) -> None:
         return
     seconds = (usage.at - before.at).total_seconds()
     cpu = max(usage.cpu_seconds - before.cpu_seconds, 0.0) / seconds
-    Sample.objects.create(allocation=allocation, at=usage.at, cpu=cpu, memory=usage.memory)
+    gpu = _devices_at_work(allocation)
+    Sample.objects.create(allocation=allocation, at=usage.at, cpu=cpu, memory=usage.memory, gpu=gpu)
+
+
+def _devices_at_work(allocation: Allocation) -> float | None:
+    """The utilisation of the devices it holds, added up; None where nobody measures it."""
+    if not allocation.gpu_count:
+        return None
+    held = GpuHold.objects.filter(allocation=allocation, until=None)
+    used: float | None = held.aggregate(used=Sum("device__utilisation"))["used"]
+    return used
 
 
 def _forget() -> None:

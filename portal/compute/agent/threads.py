@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
 from django.db import close_old_connections
@@ -13,7 +13,9 @@ R = TypeVar("R")
 _pool = ThreadPoolExecutor(max_workers=24, thread_name_prefix="agent")
 
 
-async def call(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+def start(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> Future[R]:
+    """Have it done, whatever becomes of the caller."""
+
     def bounded() -> R:
         close_old_connections()
         try:
@@ -21,4 +23,9 @@ async def call(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R
         finally:
             close_old_connections()
 
-    return await asyncio.get_running_loop().run_in_executor(_pool, bounded)
+    return _pool.submit(bounded)
+
+
+async def call(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+    """What it returns. When the caller is cancelled it may not even begin."""
+    return await asyncio.wrap_future(start(function, *args, **kwargs))

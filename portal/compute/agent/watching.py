@@ -2,20 +2,23 @@
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 
 from django.conf import settings
 from django.db.models import F, Q
 
+from portal.compute import devices
 from portal.compute.actions import ring_admission, ring_reconcile
 from portal.compute.agent import threads
 from portal.compute.engine import runtime
 from portal.compute.models import Allocation, Node
 from portal.compute.specs import container_name
-from portal.compute.states import Phase
+from portal.compute.states import Desired, Phase
 from portal.lib import clock
-from runtimes.base import ContainerState, EngineInfo, EngineUnreachable, Observation
+from portal.live.redis import publish
+from runtimes.base import ContainerState, EngineInfo, EngineUnreachable, Gpu, Observation
 
 logger = logging.getLogger(__name__)
 
@@ -39,7 +42,7 @@ async def node() -> None:
         except EngineUnreachable as error:
             await threads.call(note_outage, str(error))
         else:
-            await threads.call(note_node, info)
+            await threads.call(note_node, info, await threads.call(runtime().gpus))
         await asyncio.sleep(CHECK_SECONDS)
 
 
@@ -47,13 +50,14 @@ def node_name(info: EngineInfo | None = None) -> str:
     return settings.AGENT_NODE or (info.name if info else "")
 
 
-def note_node(info: EngineInfo) -> None:
+def note_node(info: EngineInfo, gpus: Sequence[Gpu] = ()) -> None:
     now = clock.now()
     name = node_name(info)
     before = Node.objects.filter(name=name).first()
     values = {
         "runtime": runtime().kind,
         "isolated": runtime().isolated,
+        "freezes": runtime().freezes,
         "version": info.version,
         "cpu": Decimal(str(info.cpu)),
         "memory": info.memory,
@@ -65,9 +69,13 @@ def note_node(info: EngineInfo) -> None:
     if before and before.unreachable_since:
         values["outage_until"] = now
         logger.info("the engine answers again")
-    Node.objects.update_or_create(name=name, defaults=values)
+    row, _ = Node.objects.update_or_create(name=name, defaults=values)
+    changed = devices.note(row, [*gpus, *devices.declared(settings.SIMULATED_GPUS)])
     if before is None or before.unreachable_since:
-        Allocation.objects.filter(node__name=name).exclude(phase=Phase.ENDED).update(next_look_at=now)
+        Allocation.objects.filter(node=row).exclude(phase=Phase.ENDED).update(next_look_at=now)
+        changed = True
+    if changed:
+        publish("nodes")
         ring_admission()
 
 
@@ -146,6 +154,7 @@ def _as_expected(row: Allocation, seen: Observation | None) -> bool:
         and seen.state == ContainerState.RUNNING
         and seen.started_at == row.container_started_at
         and row.unknown_since is None
+        and seen.frozen == (row.desired == Desired.SUSPEND)
     )
 
 

@@ -13,9 +13,11 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from portal.announcements.access import TOPIC as ANNOUNCEMENTS
 from portal.lib import charts, clock, words
 from portal.lib.money import Money
 from portal.live import topics
+from portal.notices.access import topic as notices_topic
 
 register = template.Library()
 
@@ -24,27 +26,77 @@ STATES = {
     "queued": ("amber", "Waiting"),
     "starting": ("blue", "Starting"),
     "running": ("green", "Running"),
+    "suspended": ("grey", "Suspended"),
     "stopping": ("blue", "Stopping"),
     "stopped": ("grey", "Stopped"),
     "failed": ("red", "Failed"),
+    "succeeded": ("green", "Succeeded"),
+    "cancelled": ("grey", "Cancelled"),
+    "timed_out": ("red", "Timed out"),
+    "lost": ("red", "Lost"),
     "unreachable": ("amber", "Not answering"),
     "deleted": ("grey", "Deleted"),
     "ready": ("green", "Ready"),
     "building": ("blue", "Building"),
     "missing": ("grey", "Not built"),
+    "removed": ("grey", "Not on the machine"),
+    "sent": ("green", "Sent"),
+    "waiting": ("amber", "Waiting"),
     "now": ("green", "Starts now"),
     "queue": ("amber", "Waits"),
     "never": ("grey", "Never"),
+    "submitted": ("amber", "Waits for an answer"),
+    "needs_info": ("amber", "Asked back"),
+    "approved_once": ("amber", "Waits for a second approval"),
+    "approved": ("green", "Approved"),
+    "partly_approved": ("green", "Partly approved"),
+    "denied": ("red", "Denied"),
+    "withdrawn": ("grey", "Withdrawn"),
+    "expired": ("grey", "Over"),
+    "scheduled": ("blue", "Begins later"),
+    "active": ("green", "Active"),
+    "expiring": ("amber", "Ends soon"),
+    "revoked": ("red", "Revoked"),
 }
 MOVING = frozenset({"queued", "starting", "stopping", "unreachable", "building"})
 SECTIONS = {
     "home": "home",
     "workspaces": "workspaces",
     "workspace": "workspaces",
+    "launch": "workspaces",
+    "configuration": "workspaces",
+    "jobs": "jobs",
+    "job": "jobs",
+    "sweeps": "jobs",
+    "sweep": "jobs",
+    "schedules": "jobs",
+    "schedule": "jobs",
+    "models": "jobs",
+    "model": "jobs",
+    "model-version": "jobs",
+    "catalog": "catalog",
+    "files": "files",
+    "gpu": "gpu-board",
+    "node": "gpu-board",
+    "allocation": "gpu-board",
+    "quota": "quota",
+    "approvals": "approvals",
+    "delegate": "approvals",
+    "usage": "usage",
+    "announcements": "announcements",
+    "announcement": "announcements",
+    "people": "people",
+    "person": "people",
+    "audit": "audit",
+    "health": "health",
     "images": "images",
     "image": "images",
+    "secrets": "secrets",
+    "secret": "secrets",
     "tokens": "tokens",
     "token": "tokens",
+    "keys": "keys",
+    "webhooks": "webhooks",
 }
 
 
@@ -84,6 +136,12 @@ def ago(at: datetime | None) -> SafeString | str:
 
 
 @register.simple_tag
+def point(at: datetime) -> SafeString:
+    """The moment itself: 14:02 UTC, with its day where that is not today."""
+    return _time(at, words.point(at, clock.now()))
+
+
+@register.simple_tag
 def since(at: datetime) -> SafeString:
     """How long it has lasted."""
     return _time(at, words.duration((clock.now() - at).total_seconds()))
@@ -91,6 +149,12 @@ def since(at: datetime) -> SafeString:
 
 def _time(at: datetime, text: str) -> SafeString:
     return format_html('<time datetime="{}" title="{}">{}</time>', at.isoformat(), words.exactly(at), text)
+
+
+@register.simple_tag
+def zone() -> str:
+    """What the times of this page go by now."""
+    return words.zone(clock.now())
 
 
 @register.filter
@@ -148,6 +212,7 @@ def field(bound: BoundField) -> dict[str, Any]:
     return {
         "field": bound,
         "choices": bound.subwidgets if bound.use_fieldset else None,
+        "is_switch": isinstance(bound.field.widget, forms.CheckboxInput),
         "widget": None if bound.use_fieldset else bound.as_widget(attrs=_attributes(bound, first_bad)),
         "describedby": bound.aria_describedby,
     }
@@ -155,7 +220,8 @@ def field(bound: BoundField) -> dict[str, Any]:
 
 def _attributes(bound: BoundField, first_bad: str | None) -> dict[str, Any]:
     select = isinstance(bound.field.widget, forms.Select)
-    attributes: dict[str, Any] = {"class": "form-select" if select else "form-control"}
+    switch = isinstance(bound.field.widget, forms.CheckboxInput)
+    attributes: dict[str, Any] = {"class": "form-select" if select else "switch" if switch else "form-control"}
     if bound.errors:
         attributes["class"] += " is-invalid"
     if bound.name == first_bad:
@@ -164,10 +230,10 @@ def _attributes(bound: BoundField, first_bad: str | None) -> dict[str, Any]:
 
 
 @register.simple_tag(takes_context=True)
-def live(context: Context, names: list[str]) -> SafeString:
-    """Where this page's stream is: the names are signed for the person who looks."""
+def live(context: Context, names: Iterable[str] = ()) -> SafeString:
+    """Where this page's stream is: these names, the announcements and the bell, signed for the person who looks."""
     user = context["request"].user
-    query = urlencode({"topics": topics.sign(str(user.pk), list(names))})
+    query = urlencode({"topics": topics.sign(str(user.pk), [*names, ANNOUNCEMENTS, notices_topic(user.pk)])})
     return format_html('data-live="{}?{}"', reverse("live"), query)
 
 

@@ -1,7 +1,8 @@
 """A stand-in for an IDE that starts in milliseconds and misbehaves when asked; Debian's smallest Python suffices.
 
 Environment: BOOT seconds before it listens, DIE an exit code to end with instead, HOG to fill the memory,
-STUBBORN seconds to go on after being asked to stop. `GET /log?lines=N` writes lines, `/crash` and `/oom` end it.
+STUBBORN seconds to go on after being asked to stop; SIGUSR1 cuts either wait short. `GET /log?lines=N` writes lines,
+`/noise?lines=N` wild ones, `/tell` writes the secrets that it was given, `/crash` and `/oom` end it.
 """
 
 import os
@@ -9,10 +10,10 @@ import signal
 import socket
 import sys
 import threading
-import time
 
 BOOT = float(os.environ.get("BOOT", "0"))
 STUBBORN = float(os.environ.get("STUBBORN", "0"))
+HURRY = threading.Event()
 
 
 def say(text: str) -> None:
@@ -20,7 +21,7 @@ def say(text: str) -> None:
 
 
 def leave() -> None:
-    time.sleep(STUBBORN)
+    HURRY.wait(STUBBORN)
     say("bye")
     os._exit(0)
 
@@ -29,6 +30,31 @@ def hog() -> None:
     held = []
     while True:
         held.append(bytearray(b"x" * 1024 * 1024))
+
+
+def tell(folder: str) -> None:
+    for name in sorted(os.listdir(folder)):  # noqa: PTH208 - this Python has no pathlib
+        with open(f"{folder}/{name}") as file:  # noqa: PTH123
+            say(f"{name}: {file.read()}")
+    say("over")
+
+
+def noise(count: int) -> None:
+    """Bars, colours, NULs, bytes that are no text, HTML: as fast as it goes."""
+    for first in range(0, count, 100):
+        os.write(1, b"".join(wild(number) for number in range(first, min(first + 100, count))))
+    say("noise is over")
+
+
+def wild(number: int) -> bytes:
+    return (
+        b"line %d\n" % number,
+        b"\r%d: 10%%\r%d: 60%%\r%d: 100%%\n" % (number, number, number),
+        b"\x1b[3%dmline\x1b[0m %d\n" % (number % 8, number),
+        b"li\0ne\0 %d\r\n" % number,
+        b"\xff\xfe %d\n" % number,
+        b"<script>alert(%d)</script>\n" % number,
+    )[number % 6]
 
 
 def answer(connection: socket.socket) -> None:
@@ -40,6 +66,10 @@ def answer(connection: socket.socket) -> None:
         if path.startswith("/log?lines="):
             for number in range(1, int(path.partition("=")[2]) + 1):
                 say(f"line {number}")
+        if path.startswith("/noise?lines="):
+            threading.Thread(target=noise, args=(int(path.partition("=")[2]),)).start()
+        if path == "/tell":
+            tell(os.environ["BERTH_FILES"] + "/secrets")
         body = request if path == "/echo" else b'{"version": "tiny"}'
         connection.sendall(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
     if path == "/crash":
@@ -51,8 +81,10 @@ def answer(connection: socket.socket) -> None:
 
 def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=leave).start())
+    signal.signal(signal.SIGUSR1, lambda *_: HURRY.set())
     say("hello")
-    time.sleep(BOOT)
+    HURRY.wait(BOOT)
+    HURRY.clear()
     if "HOG" in os.environ:
         hog()
     if "DIE" in os.environ:

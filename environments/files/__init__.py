@@ -1,0 +1,1 @@
+"""The file browser: people's volumes, seen and changed without an engine."""

@@ -1,0 +1,1 @@
+"""Pages on which administrators read the audit record and see whether every part of Berth works."""

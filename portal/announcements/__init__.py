@@ -1,0 +1,1 @@
+"""What administrators tell everybody, and when Berth starts nothing new."""

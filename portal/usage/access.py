@@ -1,0 +1,74 @@
+"""Whose usage one may see, and what who is billed: one's own, that of teams one leads, for administrators all."""
+
+from dataclasses import dataclass
+
+from django.db.models import QuerySet
+
+from portal.accounts.access import leads, roles
+from portal.accounts.models import Role, Team, User
+from portal.lib import ids
+from portal.lib.errors import Forbidden, Invalid, NotFound
+from portal.usage.models import Statement
+from portal.usage.reports import Scope
+
+MINE, ALL = "me", "all"
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """`slug` is what asks for it: `me`, `all` or `team:` and the team's slug."""
+
+    slug: str
+    label: str
+    scope: Scope
+
+
+def choices(user: User) -> list[Choice]:
+    """What this person may look at, their own first."""
+    teams = Team.objects.all() if user.is_staff else leads(user)
+    found = [Choice(MINE, "Mine", Scope(user=user.username))]
+    found += [Choice(f"team:{team.slug}", team.name, Scope(teams=(team.slug,))) for team in teams.order_by("name")]
+    return [*found, Choice(ALL, "All teams", Scope())] if user.is_staff else found
+
+
+def first_shown(user: User) -> str:
+    """Where nothing was chosen: all for administrators, for others the first team they lead, or their own."""
+    found = [choice.slug for choice in choices(user)]
+    return ALL if user.is_staff else found[1] if len(found) > 1 else MINE
+
+
+def chosen(user: User, slug: str) -> Choice:
+    """Raises Invalid naming `scope`, also for what is there and not theirs to see."""
+    found = next((choice for choice in choices(user) if choice.slug == slug), None)
+    if found is None:
+        known = ", ".join(choice.slug for choice in choices(user))
+        raise Invalid.field("scope", f"Choose one of: {known}.")
+    return found
+
+
+def billing(user: User) -> Scope:
+    """What teams are billed for: those that the person leads, for administrators all. Raises Forbidden without any."""
+    if user.is_staff:
+        return Scope()
+    teams = tuple(leads(user).values_list("slug", flat=True))
+    if not teams:
+        raise Forbidden("Only who leads a team sees what it is billed.")
+    return Scope(teams=teams)
+
+
+def statements(user: User) -> QuerySet[Statement]:
+    """The newest first: of teams that the person leads, for administrators all."""
+    rows = Statement.objects.select_related("team")
+    return rows if user.is_staff else rows.filter(team__in=leads(user))
+
+
+def statement_for(user: User, statement_id: str) -> Statement:
+    """Raises NotFound for strangers to its team, Forbidden for members who do not lead it."""
+    known = ids.PATTERN.fullmatch(statement_id.upper())
+    found = Statement.objects.select_related("team").filter(pk=statement_id.upper()).first() if known else None
+    role = Role.LEAD if user.is_staff else roles(user).get(found.team_id) if found else None
+    if found is None or role is None:
+        raise NotFound("There is no such statement, or it is not yours to see.")
+    if role != Role.LEAD:
+        raise Forbidden(f"Only who leads {found.team.name} sees what it is billed.")
+    return found

@@ -1,0 +1,257 @@
+"""Gathers the page of usage and cost: figures, bars for each day, and a table of whom or what it went to."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+from urllib.parse import urlencode
+
+from django.conf import settings
+from django.db.models import F, OuterRef, Subquery
+from django.utils.safestring import SafeString
+from django.utils.timezone import localtime
+
+from portal.accounts.models import Team, User
+from portal.compute import owners
+from portal.compute.models import Allocation, Transition
+from portal.compute.states import Phase
+from portal.lib import clock, plots, words
+from portal.lib.money import Money
+from portal.quotas.models import gpu_words
+from portal.usage import access, budgets, periods, reports
+from portal.usage.models import Budget
+from portal.usage.reports import GROUPS, Scope, Sum
+
+LAYERS = 5
+ROWS = 100
+MOST_WAITS = 20_000
+BY = {
+    "user": "Person",
+    "template": "Environment",
+    "gpu_class": "GPU class",
+    "kind": "Kind",
+    "node": "Node",
+    "team": "Team",
+    "owner": "What ran",
+}
+KINDS = {"workspace": "Workspaces", "job": "Jobs"}
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """`only` narrows to one value of each group named."""
+
+    scope: access.Choice
+    period: str
+    by: str
+    only: dict[str, str]
+
+    def link(self, **changes: Any) -> str:
+        """The same page with something else chosen; None takes a narrowing away."""
+        values: dict[str, Any] = {"scope": self.scope.slug, "period": self.period, "by": self.by} | self.only
+        return "?" + urlencode({name: value for name, value in (values | changes).items() if value is not None})
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """`share` is of the most expensive, in percent; `url` looks closer."""
+
+    name: str
+    cost: Money
+    hours: Mapping[str, Decimal]
+    share: int
+    url: str
+
+
+def asked(user: User, query: Mapping[str, str]) -> Asked:
+    """Raises Invalid for `scope`; anything else unknown is the default."""
+    scope = access.chosen(user, query.get("scope") or access.first_shown(user))
+    period = query.get("period", "month")
+    by = query.get("by", "template" if scope.slug == access.MINE else "user")
+    only = {name: query[name][:200] for name in GROUPS if name in query and "\0" not in query[name]}
+    return Asked(scope, period if period in periods.PERIODS else "month", by if by in BY else "user", only)
+
+
+def page(user: User, wanted: Asked) -> dict[str, Any]:
+    period = periods.named(wanted.period)
+    scope = Scope(wanted.scope.scope.user, wanted.scope.scope.teams, wanted.only)
+    found = reports.sums(scope, periods.buckets(period, "day"), [wanted.by])
+    grouped = reports.by_group(found)
+    names = _names(wanted.by, [values[0] for values in grouped])
+    whole = reports.total(grouped.values())
+    before = reports.total(reports.sums(scope, [(period.before.since, _same_moment(period))]).values())
+    return {
+        "asked": wanted,
+        "choices": _links(wanted, "scope", {one.slug: one.label for one in access.choices(user)}, wanted.scope.slug),
+        "periods": _links(wanted, "period", periods.PERIODS, wanted.period),
+        "groups": _links(wanted, "by", BY, wanted.by),
+        "narrowed": [
+            (BY[name], _names(name, [value])[value], wanted.link(**{name: None})) for name, value in wanted.only.items()
+        ],
+        "spent": _money(whole.cost),
+        "compared": _compared(whole.cost, before.cost),
+        "per_hour": _money(reports.rate(scope)),
+        "hours": whole.hours,
+        "waits": _waits(scope, period),
+        "bars": _bars(found, grouped, period, names),
+        "legend": _legend(grouped, names),
+        "by": BY[wanted.by],
+        "rows": _rows(grouped, wanted, names),
+        "more": len(grouped) - ROWS,
+        "days": _days(found, period),
+        "export": wanted.link(),
+        **_budget(wanted),
+    }
+
+
+def _budget(wanted: Asked) -> dict[str, Any]:
+    """Where one team is looked at."""
+    if not wanted.scope.scope.teams:
+        return {}
+    [slug] = wanted.scope.scope.teams
+    found = Budget.objects.filter(team__slug=slug).select_related("team").first()
+    return {"budget_team": slug, "budget": found, "standing": budgets.standing(found) if found else None}
+
+
+def _links(wanted: Asked, name: str, known: Mapping[str, str], current: str) -> list[tuple[str, str, bool]]:
+    """Label, address and whether it is what is shown, of each choice."""
+    return [(label, wanted.link(**{name: value}), value == current) for value, label in known.items()]
+
+
+def _same_moment(period: periods.Period) -> datetime:
+    """In the period before, as far as this one has come."""
+    gone = min(clock.now(), period.until) - period.since
+    return min(period.before.since + gone, period.since)
+
+
+def _money(amount: Decimal) -> Money:
+    return Money(amount, settings.CURRENCY)
+
+
+def _compared(now: Decimal, before: Decimal) -> str:
+    if not before:
+        return "nothing in the time before"
+    change = (now - before) / before
+    word = "more" if change > 0 else "less"
+    return f"{words.percent(abs(change))} {word} than up to here in the time before"
+
+
+def _waits(scope: Scope, period: periods.Period) -> str:
+    """Median and nine tenths of what was placed: from the wish to its place."""
+    placed = Transition.objects.filter(allocation=OuterRef("pk"), to_phase=Phase.ADMITTED).values("at")[:1]
+    rows = Allocation.objects.filter(created_at__gte=period.since, created_at__lt=period.until)
+    if scope.user:
+        rows = rows.filter(user__username=scope.user)
+    if scope.teams is not None:
+        rows = rows.filter(team__slug__in=scope.teams)
+    waits = rows.annotate(wait=Subquery(placed) - F("created_at")).exclude(wait=None).order_by("wait")
+    found = [wait.total_seconds() for wait in waits.values_list("wait", flat=True)[:MOST_WAITS]]
+    if not found:
+        return ""
+    median, most = found[len(found) // 2], found[min(len(found) * 9 // 10, len(found) - 1)]
+    return f"{words.duration(median)}; nine of ten within {words.duration(most)}"
+
+
+def _names(by: str, values: list[str]) -> dict[str, str]:
+    """What people call these. Of what is no longer there, what the row says."""
+    known: dict[str, str] = {}
+    if by == "owner":
+        rows = Allocation.objects.filter(owner_id__in=values[:ROWS]).order_by("owner_id").distinct("owner_id")
+        known = {pk: subject.name for pk, subject in owners.subjects(rows).items()}
+    elif by == "user":
+        known = {one.username: one.get_full_name() for one in User.objects.filter(username__in=values)}
+    elif by == "team":
+        known = dict(Team.objects.filter(slug__in=values).values_list("slug", "name"))
+    return {value: known.get(value) or _name(by, value) for value in values}
+
+
+def _name(by: str, value: str) -> str:
+    match by:
+        case "gpu_class":
+            return gpu_words(value) or "without a GPU"
+        case "kind":
+            return KINDS.get(value, value)
+        case _:
+            return value or "none"
+
+
+def _rows(grouped: dict[tuple[str, ...], Sum], wanted: Asked, names: dict[str, str]) -> list[Row]:
+    most = next(iter(grouped.values())).cost if grouped else Decimal(0)
+    return [
+        Row(
+            name=names[value],
+            cost=_money(one.cost),
+            hours=one.hours,
+            share=round(one.cost / most * 100) if most else 0,
+            url=wanted.link(**{wanted.by: value, "by": "owner" if wanted.by != "owner" else "user"}),
+        )
+        for (value,), one in list(grouped.items())[:ROWS]
+    ]
+
+
+def _bars(
+    found: dict[reports.Key, Sum],
+    grouped: dict[tuple[str, ...], Sum],
+    period: periods.Period,
+    names: dict[str, str],
+) -> SafeString:
+    """Spent each day, by the most expensive groups, the rest upon them."""
+    if not grouped:
+        return SafeString("")
+    days = [start for start, _ in periods.buckets(period, "day")]
+    shown, rest = list(grouped)[:LAYERS], list(grouped)[LAYERS:]
+    layers = [plots.Layer(names[values[0]], _values(found, days, [values])) for values in shown]
+    layers += [plots.Layer("others", _values(found, days, rest))] if rest else []
+    totals = [sum(layer.values[n] for layer in layers) for n in range(len(days))]
+    most = max(range(len(days)), key=lambda n: totals[n])
+    about = (
+        f"Spent each day from {words.day(days[0])} to {words.day(days[-1])}, most on {words.day(days[most])} "
+        f"with {words.money(_money(Decimal(str(round(totals[most], 4)))))}."
+    )
+    sign = words.SIGNS.get(settings.CURRENCY, settings.CURRENCY)
+    labels = [str(localtime(day).day) for day in days]
+    return plots.stacked(labels, layers, about, lambda height: f"{sign} {height:.4g}")
+
+
+def _legend(grouped: dict[tuple[str, ...], Sum], names: dict[str, str]) -> list[str]:
+    shown = [names[values[0]] for values in list(grouped)[:LAYERS]]
+    return [*shown, "others"] if len(grouped) > LAYERS else shown
+
+
+def _values(found: dict[reports.Key, Sum], days: list[datetime], groups: list[tuple[str, ...]]) -> list[float]:
+    return [float(sum(found[day, values].cost for values in groups if (day, values) in found)) for day in days]
+
+
+def _days(found: dict[reports.Key, Sum], period: periods.Period) -> list[tuple[str, Money]]:
+    """The same as numbers; days to come are left out."""
+    now = clock.now()
+    totals = {start: Decimal(0) for start, _ in periods.buckets(period, "day") if start <= now}
+    for (start, _), one in found.items():
+        totals[start] = totals.get(start, Decimal(0)) + one.cost
+    return [(words.day(localtime(start)), _money(amount)) for start, amount in totals.items()]
+
+
+def lines(wanted: Asked) -> list[list[str]]:
+    """A head and a line for each day and group, for spreadsheets; amounts are exact to ten digits, hours to four."""
+    period = periods.named(wanted.period)
+    scope = Scope(wanted.scope.scope.user, wanted.scope.scope.teams, wanted.only)
+    found = reports.sums(scope, periods.buckets(period, "day"), [wanted.by])
+    head = ["day", wanted.by, "cost", "currency", "cpu_core_hours", "memory_gib_hours", "gpu_hours"]
+    return [head] + [
+        [
+            localtime(start).date().isoformat(),
+            value,
+            f"{one.cost:.10f}",
+            settings.CURRENCY,
+            *(f"{one.hours.get(meter, Decimal(0)):.4f}" for meter in ("cpu", "memory", "gpu")),
+        ]
+        for (start, (value,)), one in sorted(found.items())
+    ]
+
+
+def title(wanted: Asked) -> str:
+    period = periods.named(wanted.period)
+    last = min(period.last, localtime(clock.now()).date())
+    first, until = periods.midnight(period.first), periods.midnight(last)
+    return f"{wanted.scope.label}, {words.day(first)} to {words.day(until)}"

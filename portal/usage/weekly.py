@@ -1,0 +1,73 @@
+"""What each team spent in the week that is over, told once to its leads. Weeks are those of UTC, from Monday."""
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+from django.conf import settings
+from django.db import transaction
+
+from portal.accounts.access import leads_of
+from portal.accounts.models import Team, User
+from portal.lib import clock, words
+from portal.lib.money import Money
+from portal.notices.actions import tell
+from portal.notices.states import Kind
+from portal.usage import reports
+from portal.usage.models import WeekTold
+from portal.usage.reports import Scope
+
+WEEK = timedelta(weeks=1)
+FROM = timedelta(hours=6)
+"""So long after the week is over people are told: late ends are known by then."""
+BATCH = 20
+NAMED = 3
+
+
+def tick() -> None:
+    """Part of every tick: teams whose leads were not told of the last week."""
+    now = clock.now().astimezone(UTC)
+    monday = (now - timedelta(days=now.weekday())).replace(hour=0, minute=0, second=0, microsecond=0)
+    if now < monday + FROM:
+        return
+    for team in Team.objects.exclude(weeks_told__until=monday.date()).order_by("pk")[:BATCH]:
+        with transaction.atomic():
+            if WeekTold.objects.get_or_create(team=team, until=monday.date())[1]:
+                _tell(team, monday)
+
+
+def _tell(team: Team, until: datetime) -> None:
+    """Nothing where nothing was spent."""
+    weeks = [(until - 2 * WEEK, until - WEEK), (until - WEEK, until)]
+    found = reports.sums(Scope(teams=(team.slug,)), weeks, ["user"])
+    before, last = ({key: one for key, one in found.items() if key[0] == begin} for begin, _ in weeks)
+    whole = reports.total(last.values())
+    if not whole.cost:
+        return
+    days = f"{words.day(until - WEEK)} to {words.day(until - timedelta(days=1))}"
+    change = _change(whole.cost, reports.total(before.values()).cost)
+    most = [(user, one.cost) for (user,), one in reports.by_group(last).items()][:NAMED]
+    hours = f" GPUs were held for {hours:.1f} h." if (hours := whole.hours.get("gpu")) else ""
+    text = f"Team {team.name} spent {_words(whole.cost)} from {days}{change}. Most: {_named(most)}.{hours}"
+    facts = {"team": team.slug, "until": until.date().isoformat(), "spent": str(whole.cost)}
+    for lead in leads_of(team):
+        tell(lead, Kind.WEEK_OVER, f"week-{team.pk}-{until:%Y-%m-%d}", text, _page(team), {"week": facts})
+
+
+def _page(team: Team) -> str:
+    return f"/usage/?scope=team:{team.slug}&period=7"
+
+
+def _words(amount: Decimal) -> str:
+    return words.money(Money(amount, settings.CURRENCY))
+
+
+def _change(now: Decimal, before: Decimal) -> str:
+    if not before:
+        return ""
+    share = abs(now - before) / before
+    return f", {words.percent(share)} {'more' if now >= before else 'less'} than the week before"
+
+
+def _named(most: list[tuple[str, Decimal]]) -> str:
+    names = dict(User.objects.filter(username__in=[user for user, _ in most]).values_list("username", "name"))
+    return ", ".join(f"{names.get(user) or user} {_words(cost)}" for user, cost in most)

@@ -1,0 +1,114 @@
+"""Reads the log of one Docker container: what it wrote to its two outputs, each piece once, as lines."""
+
+from array import array
+from bisect import bisect_left
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+
+from runtimes.base import LogLine
+from runtimes.lines import LineSplitter
+
+_REMEMBERED = 200_000
+"""More than an engine writes in a second, and than fit into one of its log files."""
+_OVERLAP = timedelta(seconds=1)
+
+Read = Callable[[int], bytes]
+
+
+class DockerLog:
+    """One reader of one log, however many answers of the engine it takes.
+
+    A follower gets some frames twice when the engine changes log files, and has to ask again when the engine hung
+    up early: each frame counts once, and a line goes on where the answer before broke off.
+    """
+
+    def __init__(self, since: datetime | None) -> None:
+        self._since = since
+        self._newest: datetime | None = None
+        self._before = 0
+        self._outputs = {"stdout": _Output(), "stderr": _Output()}
+
+    def lines(self, read: Read) -> Iterator[LogLine]:
+        """Those that end in this answer."""
+        for stream, frame in _frames(read):
+            stamp, _, data = frame.partition(b" ")
+            at = datetime.fromisoformat(stamp.decode()).astimezone(UTC)
+            if self._since is not None and at < self._since:
+                continue
+            output, time = self._outputs[stream], _nanoseconds(at, stamp)
+            goes_back, self._before = time < self._before, time
+            if not output.takes(time):
+                if goes_back:
+                    self._all_repeat()
+                continue
+            self._newest = max(at, self._newest or at)
+            for piece in output.splitter.feed(data):
+                yield LogLine(at, stream, *piece)
+
+    def end(self) -> Iterator[LogLine]:
+        """What no line end followed."""
+        for stream, output in self._outputs.items():
+            for piece in output.splitter.end():
+                yield LogLine(self._newest or datetime.now(UTC), stream, *piece)
+
+    def start_again(self) -> datetime | None:
+        """From when to ask again so that nothing is missed; the two outputs may be out of order a little."""
+        self._all_repeat()
+        self._before = 0
+        return self._newest - _OVERLAP if self._newest else self._since
+
+    def _all_repeat(self) -> None:
+        for output in self._outputs.values():
+            output.repeats()
+
+
+class _Output:
+    """Tells a frame from its repetition by its time in nanoseconds, which rises.
+
+    A repetition begins with a time that was taken before; a time that was not taken is a clock that was set back.
+    The frames of one long line share one time: in a repetition, as many as were taken are left out.
+    """
+
+    def __init__(self) -> None:
+        self.splitter = LineSplitter()
+        self._taken = array("q")
+        self._repeated: int | None = None
+
+    def repeats(self) -> None:
+        """What comes next may have been taken before: a repetition begins, whatever an earlier one had counted."""
+        self._repeated = 0
+
+    def takes(self, time: int) -> bool:
+        if self._taken and time <= self._taken[-1] and self._was_taken(time):
+            return False
+        self._repeated = None
+        self._taken.append(time)
+        if len(self._taken) > 2 * _REMEMBERED:
+            del self._taken[:_REMEMBERED]
+        return True
+
+    def _was_taken(self, time: int) -> bool:
+        first = bisect_left(self._taken, time)
+        if self._taken[first] != time:
+            self._taken = array("q")
+            return False
+        if time < self._taken[-1]:
+            return True
+        if self._repeated is None:
+            return False
+        self._repeated += 1
+        return self._repeated <= len(self._taken) - first
+
+
+def _nanoseconds(at: datetime, stamp: bytes) -> int:
+    """Of its nine digits, a datetime holds six."""
+    rest = stamp[26:29]
+    return (int(at.timestamp()) * 1_000_000 + at.microsecond) * 1000 + (int(rest) if rest.isdigit() else 0)
+
+
+def _frames(read: Read) -> Iterator[tuple[str, bytes]]:
+    """The engine's multiplexed stream: one byte for the stream, four for the length, the data. Half a frame is none."""
+    while len(header := read(8)) == 8:
+        length = int.from_bytes(header[4:], "big")
+        if len(frame := read(length)) == length:
+            yield "stderr" if header[0] == 2 else "stdout", frame

@@ -1,0 +1,133 @@
+"""The page of usage and cost, its export and the API: what each may see, and what the numbers are."""
+
+import csv
+from collections.abc import Callable
+from datetime import timedelta
+from io import StringIO
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from environments import actions
+from environments.models import Workspace
+from portal.lib import clock
+from portal.lib.spreadsheets import lines
+from tests.conftest import People
+
+pytestmark = pytest.mark.django_db
+
+
+def enter(user: Any) -> Client:
+    client = Client()
+    client.force_login(user, "django.contrib.auth.backends.ModelBackend")
+    return client
+
+
+def shown(client: Client, query: str = "") -> str:
+    answer = client.get(f"/usage/{query}")
+    assert answer.status_code == 200
+    return " ".join(answer.content.decode().split())
+
+
+def _to_noon_of_tomorrow() -> timedelta:
+    now = clock.now()
+    return now.replace(hour=12) + timedelta(days=1) - now
+
+
+@pytest.fixture
+def used(people: People, bo: Any, make_workspace: Callable[..., Any], settle: Callable[..., None]) -> Any:
+    """Vera ran a small workspace for two hours, Bo a medium one for one; Oda's of another team runs.
+
+    All of it on one day, whenever the test runs.
+    """
+    with clock.stopped(), clock.shifted(_to_noon_of_tomorrow()):
+        mine, theirs = make_workspace(name="churn"), make_workspace(bo, size="medium")
+        other = make_workspace(people.oda)
+        settle()
+        for workspace, hours in ((theirs, 1), (mine, 2)):
+            with clock.shifted(timedelta(hours=hours)):
+                actions.stop(Workspace.objects.get(pk=workspace.pk), actor="test")
+                settle()
+        with clock.shifted(timedelta(hours=3)):
+            yield mine, theirs, other
+
+
+def test_people_see_their_own(people: People, used: Any) -> None:
+    page = shown(enter(people.vera), "?period=7")
+    assert "<h1>Usage and cost</h1>" in page
+    assert "€ 0.06" in page  # two hours of a core and of 2 GiB
+    assert "jupyter-python" in page
+    assert "Bo Lind" not in page
+    assert 'aria-label="Whose usage"' not in page  # there is nothing to choose
+    assert enter(people.vera).get("/usage/?scope=all").status_code == 422
+    assert enter(people.vera).get("/usage/?scope=team:vision").status_code == 422
+
+
+def test_a_lead_sees_the_team_by_person_and_looks_closer(people: People, used: Any) -> None:
+    luis = enter(people.luis)
+    page = shown(luis, "?period=7")
+    assert "Vision, " in page
+    assert "Vera Rosén" in page
+    assert "Bo Lind" in page
+    assert "Oda" not in page
+    assert "€ 0.12" in page  # 0.06 of Vera's and 0.06 of Bo's
+    closer = shown(luis, "?scope=team:vision&period=7&by=owner&user=vera")
+    assert "churn" in closer
+    assert "Only person Vera Rosén" in closer
+    assert luis.get("/usage/?scope=team:risk").status_code == 422
+
+
+def test_an_administrator_sees_all_teams_and_what_runs_now(people: People, used: Any) -> None:
+    page = shown(enter(people.ada), "?period=7&by=team")
+    assert "All teams, " in page
+    for name in ("Vision", "Risk"):
+        assert name in page
+    assert "€ 0.03 per hour" in page  # Oda's, which still runs
+    assert "Spent each day from" in page
+    assert "nine of ten within" in page
+
+
+def test_nothing_used_is_said(people: People) -> None:
+    page = shown(enter(people.vera))
+    assert "Nothing ran in this time, so nothing was spent." in page
+    assert "nothing was started" in page
+
+
+def test_unknown_choices_are_the_usual_ones_and_no_error(people: People, used: Any) -> None:
+    vera = enter(people.vera)
+    for query in ("?period=nonsense", "?by=password", "?user=%00", "?user=" + "x" * 5000, "?gpu_class='--"):
+        assert vera.get(f"/usage/{query}").status_code == 200
+
+
+def test_the_export_has_the_same_and_runs_nothing(people: People, used: Any) -> None:
+    answer = enter(people.luis).get("/usage/export/?period=7")
+    assert answer["Content-Type"] == "text/csv; charset=utf-8"
+    rows = list(csv.DictReader(StringIO(answer.getvalue().decode())))
+    assert {row["user"]: (row["cost"], row["cpu_core_hours"]) for row in rows} == {
+        "vera": ("0.0600000000", "2.0000"),
+        "bo": ("0.0600000000", "2.0000"),
+    }
+    assert "".join(lines([["=1+1", "+x", "@y", "-1.5", "-x", "plain"]])) == "'=1+1,'+x,'@y,-1.5,'-x,plain\r\n"
+
+
+def test_the_page_asks_a_fixed_number_of_questions(
+    people: People,
+    used: Any,
+    make_workspace: Callable[..., Any],
+    settle: Callable[..., None],
+    django_assert_max_num_queries: Any,
+) -> None:
+    luis = enter(people.luis)
+    for _ in range(5):
+        make_workspace()
+    settle()
+    with django_assert_max_num_queries(12):
+        luis.get("/usage/?period=30")
+    with django_assert_max_num_queries(14):
+        luis.get("/usage/?period=30&by=owner")
+
+
+def test_a_stranger_is_asked_to_sign_in() -> None:
+    assert Client().get("/usage/").status_code == 302
+    assert Client().get("/usage/export/").status_code == 302
