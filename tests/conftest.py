@@ -1,5 +1,6 @@
 """Shared by all tests: people, teams, a catalog, and a fake engine that every process part in this test uses."""
 
+import gc
 from collections.abc import Callable, Iterator
 from copy import deepcopy
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from portal.lib.ids import new_id
 
 hypothesis.settings.register_profile("untimed", deadline=None)
 hypothesis.settings.load_profile("untimed")
+gc.set_threshold(100_000, 50, 50)  # a twentieth of the time of all tests went into looking for garbage
 app.conf.update(broker_url="memory://")  # doorbells ring unheard; tests call what they would have rung
 
 UNDIVIDED = ("e2e", "browser", "chaos", "deploy", "contract")
