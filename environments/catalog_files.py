@@ -34,6 +34,7 @@ def _closed(required: dict[str, Any], optional: dict[str, Any] | None = None) ->
 _AMOUNT = {"type": "number", "exclusiveMinimum": 0, "maximum": 9999}
 _LIMIT = {"type": "number", "minimum": 0, "maximum": 9_999_999}
 _DEVICES = {"type": "integer", "minimum": 0, "maximum": 9999}
+_LENT_OF_A_LIMIT = {"dependentRequired": {"team_lends": ["each_team"], "team_borrows": ["each_team"]}}
 _GPU = _closed({"class": _SLUG, "count": {"type": "integer", "minimum": 1, "maximum": 64}})
 SIZES = _closed(
     {
@@ -54,12 +55,15 @@ GPU_CLASSES = _closed(
                     "products": {"type": "array", "items": _TEXT},
                     "each_person": _DEVICES,
                     "each_team": _DEVICES,
+                    "team_lends": _DEVICES,
+                    "team_borrows": _DEVICES,
                     "two_approvers_from": _DEVICES | {"minimum": 1},
                     "idle_minutes": {"type": "integer", "minimum": 5, "maximum": 60 * 24 * 7},
                     "when_idle": {"enum": WhenIdle.values},
                     "grace_hours": _DEVICES,
                 },
-            ),
+            )
+            | _LENT_OF_A_LIMIT,
         }
     }
 )
@@ -132,7 +136,11 @@ LIMITS = _closed(
     {
         "limits": {
             "type": "array",
-            "items": _closed({"resource": {"enum": Resource.values}}, {"each_person": _LIMIT, "each_team": _LIMIT}),
+            "items": _closed(
+                {"resource": {"enum": Resource.values}},
+                dict.fromkeys(("each_person", "each_team", "team_lends", "team_borrows"), _LIMIT),
+            )
+            | _LENT_OF_A_LIMIT,
         }
     }
 )

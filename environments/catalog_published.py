@@ -46,13 +46,15 @@ VERSION_COLUMNS: dict[str, Any] = {
 CLASS_COLUMNS: dict[str, Any] = {
     "each_person": None,
     "each_team": None,
+    "team_lends": 0,
+    "team_borrows": 0,
     "two_approvers_from": None,
     "idle_minutes": None,
     "when_idle": WhenIdle.WARN.value,
     "grace_hours": None,
 }
 """The same of a GPU class."""
-LIMIT_COLUMNS: dict[str, Any] = {"each_person": None, "each_team": None}
+LIMIT_COLUMNS: dict[str, Any] = {"each_person": None, "each_team": None, "team_lends": 0, "team_borrows": 0}
 """The same of a limit."""
 RULE_COLUMNS: dict[str, Any] = {
     "most_count": None,

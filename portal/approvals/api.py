@@ -147,6 +147,8 @@ class QuotaSerializer(serializers.Serializer[Any]):
     )
     limit = serializers.FloatField(allow_null=True, help_text="null: no limit.")
     used = serializers.FloatField()
+    borrowed = serializers.FloatField(help_text="Of what is used: from what other teams lend.")
+    lent = serializers.FloatField(help_text="Of the limit: what other teams have borrowed, and free for now.")
     queued = serializers.FloatField(help_text="What waits for a place would take.")
     until = serializers.DateTimeField(allow_null=True, help_text="When the next grant in it ends.")
 

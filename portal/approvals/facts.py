@@ -72,6 +72,8 @@ def _shares(user: User, teams: Sequence[Team], limits: Limits, resource: str) ->
 def _share(whose: str, limit: Limit) -> Share:
     used = plain(limit.used)
     text = f"{used} of {plain(limit.limit)}" if limit.limit is not None else f"{used}, no limit"
+    if shared := limit.shared():
+        text += f" ({shared})"
     return Share(whose, text, limit.used, limit.limit)
 
 
@@ -94,12 +96,17 @@ def resources_for(user: User, limits: Limits) -> list[ResourceCard]:
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """What one person or team holds of a resource and may hold; `queued` is what they have in line besides."""
+    """What one person or team holds of a resource and may hold; `queued` is what they have in line besides.
+
+    `borrowed` is of what is used, `lent` of the limit.
+    """
 
     scope: str
     resource: str
     limit: Decimal | None
     used: Decimal
+    borrowed: Decimal
+    lent: Decimal
     queued: Decimal
     until: datetime | None
 
@@ -111,8 +118,9 @@ def quotas(user: User, names: Sequence[str]) -> list[Quota]:
     whole += [(f"team:{team.slug}", "team", team.pk) for team in teams_of(user)]
     found = []
     for name, (told, scope, pk) in product(names, whole):
-        limit, waits = limits.of(scope, pk, name), queued[scope, pk, name]
-        found.append(Quota(told, name, limit.limit, limit.used, Decimal(waits), until.get((pk, name))))
+        limit, waits = limits.of(scope, pk, name), Decimal(queued[scope, pk, name])
+        held = (limit.limit, limit.used, limit.borrowed, limit.lent)
+        found.append(Quota(told, name, *held, waits, until.get((pk, name))))
     return found
 
 

@@ -66,7 +66,7 @@ def reserve(
 
 
 def _refuse_if_too_large(size: Size, user: User, team: Team, wanted: Amounts) -> None:
-    refusal = admission.never_fits(Need.of(size)) or admission.too_much(Limits(), user, team, wanted)
+    refusal = admission.never_fits(Need.of(size)) or Limits().refused(user.pk, team, wanted)
     if refusal:
         raise Invalid.field("size", f"Size {size} never fits: {refusal}.")
 

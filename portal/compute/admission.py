@@ -13,7 +13,7 @@ from portal.accounts.access import default_team, teams_of
 from portal.accounts.models import Team, User
 from portal.announcements.access import maintenance
 from portal.compute import forecast, line
-from portal.compute.limits import Amounts, Limits, amounts, whose
+from portal.compute.limits import Limits, amounts, whose
 from portal.compute.models import GIB, Allocation, GpuDevice, GpuHold, Size
 from portal.compute.placement import Need, Room, best, empty_rooms, promise, rooms
 from portal.compute.states import HEAD_START, Phase, Rank
@@ -133,18 +133,12 @@ def _availability(
 
 def _limited(need: Need, newcomer: Allocation, limits: Limits) -> Availability | None:
     user, team, wanted = newcomer.user, newcomer.team, amounts(newcomer.owner_kind, need)
-    if refusal := too_much(limits, user, team, wanted):
+    if refusal := limits.refused(user.pk, team, wanted):
         return Availability("never", f"Never: {refusal}")
     if team.held_back:
         return Availability("queue", team.held_back)
     limit = limits.reached(user.pk, team.pk, wanted)
     return Availability("queue", limit.sentence("You", "Your team")) if limit else None
-
-
-def too_much(limits: Limits, user: User, team: Team, wanted: Amounts) -> str:
-    """Whose limit it would exceed though nothing else were held, in words; empty where it would not."""
-    limit = limits.too_small(user.pk, team.pk, wanted)
-    return limit.most("one person", f"team {team.name}") if limit else ""
 
 
 def alone() -> None:

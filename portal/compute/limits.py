@@ -4,6 +4,10 @@ Of each resource there may be a limit for every person and one for every team; b
 catalog hold for everybody unasked. For GPUs the grants that are active now come on top, to the person or to the team: a
 lead who grants a member more divides the team's share, and does not enlarge it. GPU hours are those of the calendar
 month in UTC: once they are used up, nothing new with a GPU starts.
+
+Where the catalog says so, teams lend each other what they do not use. The arithmetic is that of Kueue's cohorts: of its
+limit a team keeps `max(0, limit - lends)` for itself; the rest is in a pool that all draw on, each up to `borrows`
+beyond its limit. What is lent comes back when it ends.
 """
 
 from collections import Counter
@@ -16,6 +20,7 @@ from typing import Any, Literal
 from django.db.models import CharField, Count, Sum, Value
 from django.db.models.functions import Concat
 
+from portal.accounts.models import Team
 from portal.compute.holds import held_between
 from portal.compute.models import GIB, Allocation
 from portal.compute.placement import Need
@@ -41,28 +46,45 @@ _COLUMNS = {
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """`limit` is None where there is none."""
+    """`limit` is None where there is none. Beyond it `shift` can be borrowed now; below zero, so much of it is lent."""
 
     scope: Scope
     resource: str
     used: Decimal
     limit: Decimal | None
+    shift: Decimal = Decimal()
+
+    @property
+    def reach(self) -> Decimal | None:
+        """What can be held now."""
+        return None if self.limit is None else self.limit + self.shift
+
+    @property
+    def borrowed(self) -> Decimal:
+        """Of what is used."""
+        return max(Decimal(), min(self.used - (self.limit or 0), self.shift))
+
+    @property
+    def lent(self) -> Decimal:
+        """Of the limit."""
+        return max(Decimal(), -self.shift)
 
     def allows(self, amount: Decimal) -> bool:
-        return self.limit is None or self.used + amount <= self.limit
+        return self.reach is None or self.used + amount <= self.reach
+
+    def shared(self) -> str:
+        """`2 borrowed` or `1 lent`; nothing otherwise."""
+        told = ((self.borrowed, "borrowed"), (self.lent, "lent"))
+        return ", ".join(f"{plain(amount)} {what}" for amount, what in told if amount)
 
     def sentence(self, person: str, team: str) -> str:
-        """`You use 1 of 1 × A100; more can be asked for.` `Its team uses 8 of 8 cores.`"""
+        """`You use 1 of 1 × A100; more can be asked for.` `Its team uses 6 of 8 cores (2 lent).`"""
         whose = person if self.scope == "user" else team
         uses = f"{whose} {'use' if whose == 'You' else 'uses'} {plain(self.used)} of {plain(self.limit or Decimal())}"
+        shared = f" ({told})" if (told := self.shared()) else ""
         if self.resource.startswith(GPU):
-            return f"{uses} × {gpu_words(self.resource.removeprefix(GPU))}; more can be asked for."
-        return f"{uses} {NOUNS[Resource(self.resource)]}."
-
-    def most(self, person: str, team: str) -> str:
-        """`one person may hold 2 cores at most`"""
-        whose, noun = person if self.scope == "user" else team, NOUNS[Resource(self.resource)]
-        return f"{whose} may hold {plain(self.limit or Decimal())} {noun} at most"
+            return f"{uses} × {gpu_words(self.resource.removeprefix(GPU))}{shared}; more can be asked for."
+        return f"{uses} {NOUNS[Resource(self.resource)]}{shared}."
 
     def alike(self, waiting: Allocation) -> dict[str, Any]:
         """Columns and values of all for which there is no room either while there is none for this one."""
@@ -83,20 +105,46 @@ def whose(waiting: Allocation) -> tuple[str, str, Amounts]:
     return waiting.user_id, waiting.team_id, amounts(waiting.owner_kind, Need.of(waiting))
 
 
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What the catalog says of one resource; None is no limit."""
+
+    each_person: Decimal | None
+    each_team: Decimal | None
+    team_lends: Decimal
+    team_borrows: Decimal
+
+    def base(self, scope: Scope) -> Decimal | None:
+        return self.each_person if scope == "user" else self.each_team
+
+    def most(self, scope: Scope) -> Decimal | None:
+        """With what may be borrowed, if all others lend."""
+        base = self.base(scope)
+        return base if base is None or scope == "user" else base + self.team_borrows
+
+    def kept(self, limit: Decimal) -> Decimal:
+        """Of its limit, what a team never lends."""
+        return max(Decimal(), limit - self.team_lends)
+
+
+NO_RULE = Rule(None, None, Decimal(), Decimal())
+
+
 class Limits:
     """As they are when they are first looked at: a query for all limits, one for what is held where one matters, and
-    one each for grants of GPUs and for GPU hours where these do. What is taken counts as used.
+    one each for grants of GPUs, for GPU hours and for the teams there are where these do. What is taken counts as used.
     """
 
+    def __init__(self) -> None:
+        self._pools: dict[str, Decimal] = {}
+
     @cached_property
-    def _base(self) -> dict[tuple[Scope, str], Decimal | None]:
+    def _rules(self) -> dict[str, Rule]:
         classes = GpuClass.objects.annotate(resource=Concat(Value(GPU), "slug", output_field=CharField())).order_by()
-        columns = ("resource", "each_person", "each_team")
+        columns = ("resource", "each_person", "each_team", "team_lends", "team_borrows")
         others = ResourceLimit.objects.order_by().values_list(*columns)
-        found: dict[tuple[Scope, str], Decimal | None] = {}
-        for resource, each_person, each_team in classes.values_list(*columns).union(others, all=True):
-            found["user", resource], found["team", resource] = each_person, each_team
-        return found
+        rows = classes.values_list(*columns).union(others, all=True)
+        return {resource: Rule(*amounts) for resource, *amounts in rows}
 
     @cached_property
     def _used(self) -> Used:
@@ -127,33 +175,65 @@ class Limits:
             add(hours, held.user, held.team, {Resource.GPU_HOURS: time})
         return hours
 
+    @cached_property
+    def _teams(self) -> list[str]:
+        return list(Team.objects.values_list("pk", flat=True))
+
     def of(self, scope: Scope, who: str, resource: str) -> Limit:
-        base, key = self._base.get((scope, resource)), (scope, who, resource)
+        used, limit = self._held(scope, who, resource), self._nominal(scope, who, resource)
+        if limit is None or scope == "user" or not (rule := self._rules[resource]).team_lends:
+            return Limit(scope, resource, used, limit)
+        kept = rule.kept(limit)
+        reach = max(kept, min(max(used, kept) + self._pool(resource), limit + rule.team_borrows))
+        return Limit(scope, resource, used, limit, reach - limit)
+
+    def _held(self, scope: Scope, who: str, resource: str) -> Decimal:
         used = self._gpu_hours if resource == Resource.GPU_HOURS else self._used
-        if base is not None and resource.startswith(GPU):
-            base += self._granted[key]
-        return Limit(scope, resource, Decimal(used[key]), base)
+        return Decimal(used[scope, who, resource])
+
+    def _nominal(self, scope: Scope, who: str, resource: str) -> Decimal | None:
+        base = self._rules.get(resource, NO_RULE).base(scope)
+        return base if base is None or not resource.startswith(GPU) else base + self._granted[scope, who, resource]
+
+    def _pool(self, resource: str) -> Decimal:
+        """What all teams lend together and none has taken; below zero after a limit was lowered."""
+        if resource not in self._pools:
+            self._pools[resource] = sum((self._in_pool(team, resource) for team in self._teams), Decimal())
+        return self._pools[resource]
+
+    def _in_pool(self, team: str, resource: str) -> Decimal:
+        """What a team lends less what it draws on the pool itself."""
+        limit, used = self._nominal("team", team, resource) or Decimal(), self._held("team", team, resource)
+        kept = self._rules[resource].kept(limit)
+        return limit - kept - max(Decimal(), used - kept)
 
     def reached(self, user: str, team: str, wanted: Amounts) -> Limit | None:
         """The first that so much more would exceed, the person's before the team's."""
         limits = ((self.of(scope, who, name), amount) for name, amount, scope, who in self._limited(user, team, wanted))
         return next((limit for limit, amount in limits if not limit.allows(amount)), None)
 
-    def too_small(self, user: str, team: str, wanted: Amounts) -> Limit | None:
-        """The first that would not be enough if nothing were held; GPUs left out, since more are granted."""
-        for name, amount, scope, who in self._limited(user, team, wanted):
-            base = self._base[scope, name]
-            if base is not None and amount > base and not name.startswith(GPU):
-                return self.of(scope, who, name)
-        return None
+    def refused(self, user: str, team: Team, wanted: Amounts) -> str:
+        """Which of them would be exceeded though nothing else were held, in words; empty where none would be.
+
+        Those on GPUs are left out, since more are granted.
+        """
+        for name, amount, scope, _ in self._limited(user, team.pk, wanted):
+            most = self._rules[name].most(scope)
+            if most is not None and amount > most and not name.startswith(GPU):
+                whose = "one person" if scope == "user" else f"team {team.name}"
+                return f"{whose} may hold {plain(most)} {NOUNS[Resource(name)]} at most"
+        return ""
 
     def _limited(self, user: str, team: str, wanted: Amounts) -> Iterator[tuple[str, Decimal, Scope, str]]:
         for name, amount in wanted.items():
+            rule = self._rules.get(name, NO_RULE)
             both: tuple[tuple[Scope, str], ...] = (("user", user), ("team", team))
-            yield from ((name, amount, scope, who) for scope, who in both if self._base.get((scope, name)) is not None)
+            yield from ((name, amount, scope, who) for scope, who in both if rule.base(scope) is not None)
 
     def take(self, allocation: Allocation) -> None:
-        add(self._used, *whose(allocation))
+        add(self._used, *(of := whose(allocation)))
+        for resource in of[-1]:
+            self._pools.pop(resource, None)
 
 
 def add(used: Used, user: str, team: str, held: Amounts) -> None:

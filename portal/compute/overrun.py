@@ -67,15 +67,15 @@ def _stop(grant: Grant) -> None:
 
 
 def excess(grant: Grant) -> list[Allocation]:
-    """What the person or team of a grant holds of its class beyond their limit now, the newest first.
+    """What the person or team of a grant holds of its class beyond their limit and what others lend, the newest first.
 
-    As many as it takes to come down to the limit; what is ending already counts as gone.
+    As many as it takes to come down to that; what is ending already counts as gone.
     """
     scope: Scope = "user" if grant.user_id else "team"
     who, of_class = grant.user_id or grant.team_id, {"gpu_class": grant.gpu_class_id, "phase__in": PLACED}
     held = Allocation.objects.filter(**of_class, **{scope: who}).exclude(desired=Desired.END)
-    limit = Limits().of(scope, who, GPU + grant.gpu_class_id).limit
-    beyond = sum(one.gpu_count for one in held) - (limit if limit is not None else 1_000_000)
+    reach = Limits().of(scope, who, GPU + grant.gpu_class_id).reach
+    beyond = sum(one.gpu_count for one in held) - (reach if reach is not None else 1_000_000)
     found = []
     for one in held.select_related("user").order_by("-id"):
         if beyond <= 0:

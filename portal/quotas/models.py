@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from decimal import Decimal
 from functools import reduce
 from operator import and_
 
@@ -17,11 +18,15 @@ SOON = timedelta(days=7)
 """So long before its end a grant is said to end soon."""
 
 
+_LENT_OF_A_LIMIT = Q(team_lends=0, team_borrows=0) | Q(each_team__isnull=False, team_lends__gte=0, team_borrows__gte=0)
+
+
 class GpuClass(models.Model):
     """Devices that may stand in for each other. Kept by the catalog.
 
     `products` are parts of the maker's names for them; a device belongs to the first class, in order of `position`,
     of which one is in its name. `each_person` and `each_team` may hold so many at once unasked; null is no limit.
+    `team_lends` and `team_borrows` are as in a ResourceLimit.
     From `two_approvers_from` devices on two people approve a request; null is never. Once the devices of a job have
     done nothing for `idle_minutes`, `when_idle` follows; null is never. What runs on after a grant may do so for
     `grace_hours`; null is until it ends by itself.
@@ -32,6 +37,8 @@ class GpuClass(models.Model):
     products = models.JSONField(default=list)
     each_person = models.PositiveSmallIntegerField(null=True)
     each_team = models.PositiveSmallIntegerField(null=True)
+    team_lends = models.PositiveSmallIntegerField(default=0)
+    team_borrows = models.PositiveSmallIntegerField(default=0)
     two_approvers_from = models.PositiveSmallIntegerField(null=True)
     idle_minutes = models.PositiveIntegerField(null=True)
     grace_hours = models.PositiveIntegerField(null=True)
@@ -41,7 +48,10 @@ class GpuClass(models.Model):
 
     class Meta:
         ordering = ["position", "slug"]
-        constraints = [models.CheckConstraint(condition=Q(memory_gib__gt=0), name="gpu_class_is_positive")]
+        constraints = [
+            models.CheckConstraint(condition=Q(memory_gib__gt=0), name="gpu_class_is_positive"),
+            models.CheckConstraint(condition=_LENT_OF_A_LIMIT, name="gpu_class_lends_of_a_limit"),
+        ]
 
     def __str__(self) -> str:
         return gpu_words(self.slug)
@@ -59,11 +69,16 @@ class GpuClass(models.Model):
 
 
 class ResourceLimit(models.Model):
-    """So much of a resource everybody, and every team, may hold at once; null is no limit. Kept by the catalog."""
+    """So much of a resource everybody, and every team, may hold at once; null is no limit. Kept by the catalog.
+
+    Of what a team does not use others may have `team_lends`; a team may have `team_borrows` of what others lend.
+    """
 
     resource = models.CharField(primary_key=True, max_length=20, choices=Resource.choices)
     each_person = models.DecimalField(max_digits=10, decimal_places=2, null=True)
     each_team = models.DecimalField(max_digits=10, decimal_places=2, null=True)
+    team_lends = models.DecimalField(max_digits=10, decimal_places=2, default=Decimal(0))
+    team_borrows = models.DecimalField(max_digits=10, decimal_places=2, default=Decimal(0))
     position = models.PositiveSmallIntegerField(default=0)
 
     class Meta:
@@ -75,6 +90,7 @@ class ResourceLimit(models.Model):
             models.CheckConstraint(
                 condition=Q(each_team=None) | Q(each_team__gte=0), name="limit_of_a_team_not_negative"
             ),
+            models.CheckConstraint(condition=_LENT_OF_A_LIMIT, name="limit_lends_of_a_limit"),
         ]
 
     def __str__(self) -> str:

@@ -160,10 +160,11 @@ def test_the_page_and_the_api_show_each_limit_with_what_is_held_and_waits(
     assert "You: 1 of 1" in page
     assert "Team Vision: 1 of 5" in page
     rows = caller(people.vera).get("/quotas/").json()["results"]
+    rest = {"borrowed": 0, "lent": 0, "queued": 1, "until": None}
     mine = [row for row in rows if row["resource"] == "workspaces"]
     assert mine == [
-        {"scope": "me", "resource": "workspaces", "limit": 1, "used": 1, "queued": 1, "until": None},
-        {"scope": "team:vision", "resource": "workspaces", "limit": 5, "used": 1, "queued": 1, "until": None},
+        {"scope": "me", "resource": "workspaces", "limit": 1, "used": 1} | rest,
+        {"scope": "team:vision", "resource": "workspaces", "limit": 5, "used": 1} | rest,
     ]
 
 

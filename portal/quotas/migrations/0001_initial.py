@@ -1,4 +1,5 @@
 import datetime
+from decimal import Decimal
 import django.db.models.deletion
 import django.db.models.expressions
 import portal.lib.clock
@@ -25,6 +26,8 @@ class Migration(migrations.Migration):
                 ('products', models.JSONField(default=list)),
                 ('each_person', models.PositiveSmallIntegerField(null=True)),
                 ('each_team', models.PositiveSmallIntegerField(null=True)),
+                ('team_lends', models.PositiveSmallIntegerField(default=0)),
+                ('team_borrows', models.PositiveSmallIntegerField(default=0)),
                 ('two_approvers_from', models.PositiveSmallIntegerField(null=True)),
                 ('idle_minutes', models.PositiveIntegerField(null=True)),
                 ('grace_hours', models.PositiveIntegerField(null=True)),
@@ -34,7 +37,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 'ordering': ['position', 'slug'],
-                'constraints': [models.CheckConstraint(condition=models.Q(('memory_gib__gt', 0)), name='gpu_class_is_positive')],
+                'constraints': [models.CheckConstraint(condition=models.Q(('memory_gib__gt', 0)), name='gpu_class_is_positive'), models.CheckConstraint(condition=models.Q(models.Q(('team_borrows', 0), ('team_lends', 0)), models.Q(('each_team__isnull', False), ('team_borrows__gte', 0), ('team_lends__gte', 0)), _connector='OR'), name='gpu_class_lends_of_a_limit')],
             },
         ),
         migrations.CreateModel(
@@ -79,11 +82,13 @@ class Migration(migrations.Migration):
                 ('resource', models.CharField(choices=[('cpu', 'CPU'), ('memory_gib', 'Memory'), ('workspaces', 'Workspaces'), ('jobs', 'Jobs'), ('gpu_hours', 'GPU hours')], max_length=20, primary_key=True, serialize=False)),
                 ('each_person', models.DecimalField(decimal_places=2, max_digits=10, null=True)),
                 ('each_team', models.DecimalField(decimal_places=2, max_digits=10, null=True)),
+                ('team_lends', models.DecimalField(decimal_places=2, default=Decimal('0'), max_digits=10)),
+                ('team_borrows', models.DecimalField(decimal_places=2, default=Decimal('0'), max_digits=10)),
                 ('position', models.PositiveSmallIntegerField(default=0)),
             ],
             options={
                 'ordering': ['position'],
-                'constraints': [models.CheckConstraint(condition=models.Q(('each_person', None), ('each_person__gte', 0), _connector='OR'), name='limit_of_a_person_not_negative'), models.CheckConstraint(condition=models.Q(('each_team', None), ('each_team__gte', 0), _connector='OR'), name='limit_of_a_team_not_negative')],
+                'constraints': [models.CheckConstraint(condition=models.Q(('each_person', None), ('each_person__gte', 0), _connector='OR'), name='limit_of_a_person_not_negative'), models.CheckConstraint(condition=models.Q(('each_team', None), ('each_team__gte', 0), _connector='OR'), name='limit_of_a_team_not_negative'), models.CheckConstraint(condition=models.Q(models.Q(('team_borrows', 0), ('team_lends', 0)), models.Q(('each_team__isnull', False), ('team_borrows__gte', 0), ('team_lends__gte', 0)), _connector='OR'), name='limit_lends_of_a_limit')],
             },
         ),
         migrations.CreateModel(
