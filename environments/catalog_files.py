@@ -34,7 +34,14 @@ def _closed(required: dict[str, Any], optional: dict[str, Any] | None = None) ->
 _AMOUNT = {"type": "number", "exclusiveMinimum": 0, "maximum": 9999}
 _LIMIT = {"type": "number", "minimum": 0, "maximum": 9_999_999}
 _DEVICES = {"type": "integer", "minimum": 0, "maximum": 9999}
-_LENT_OF_A_LIMIT = {"dependentRequired": {"team_lends": ["each_team"], "team_borrows": ["each_team"]}}
+_LENT = {"reclaim_after_minutes": {"type": "integer", "minimum": 0, "maximum": 60 * 24 * 7}}
+_LENT_OF_A_LIMIT = {
+    "dependentRequired": {
+        "team_lends": ["each_team"],
+        "team_borrows": ["each_team", "team_lends"],
+        "reclaim_after_minutes": ["team_lends"],
+    }
+}
 _GPU = _closed({"class": _SLUG, "count": {"type": "integer", "minimum": 1, "maximum": 64}})
 SIZES = _closed(
     {
@@ -61,6 +68,7 @@ GPU_CLASSES = _closed(
                     "idle_minutes": {"type": "integer", "minimum": 5, "maximum": 60 * 24 * 7},
                     "when_idle": {"enum": WhenIdle.values},
                     "grace_hours": _DEVICES,
+                    **_LENT,
                 },
             )
             | _LENT_OF_A_LIMIT,
@@ -138,7 +146,7 @@ LIMITS = _closed(
             "type": "array",
             "items": _closed(
                 {"resource": {"enum": Resource.values}},
-                dict.fromkeys(("each_person", "each_team", "team_lends", "team_borrows"), _LIMIT),
+                dict.fromkeys(("each_person", "each_team", "team_lends", "team_borrows"), _LIMIT) | _LENT,
             )
             | _LENT_OF_A_LIMIT,
         }

@@ -48,13 +48,20 @@ CLASS_COLUMNS: dict[str, Any] = {
     "each_team": None,
     "team_lends": 0,
     "team_borrows": 0,
+    "reclaim_after_minutes": None,
     "two_approvers_from": None,
     "idle_minutes": None,
     "when_idle": WhenIdle.WARN.value,
     "grace_hours": None,
 }
 """The same of a GPU class."""
-LIMIT_COLUMNS: dict[str, Any] = {"each_person": None, "each_team": None, "team_lends": 0, "team_borrows": 0}
+LIMIT_COLUMNS: dict[str, Any] = {
+    "each_person": None,
+    "each_team": None,
+    "team_lends": 0,
+    "team_borrows": 0,
+    "reclaim_after_minutes": None,
+}
 """The same of a limit."""
 RULE_COLUMNS: dict[str, Any] = {
     "most_count": None,
@@ -115,8 +122,8 @@ def _rule(rule: ApprovalRule) -> dict[str, Any]:
 
 
 def _limit(limit: ResourceLimit) -> dict[str, Any]:
-    amounts = _written(limit, LIMIT_COLUMNS)
-    return {"resource": limit.resource, **{name: _number(amount) for name, amount in amounts.items()}}
+    amounts = {name: _number(Decimal(amount)) for name, amount in _written(limit, LIMIT_COLUMNS).items()}
+    return {"resource": limit.resource, **amounts}
 
 
 def _dataset(dataset: Dataset) -> dict[str, Any]:

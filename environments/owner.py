@@ -19,6 +19,7 @@ class WorkspaceOwner:
     """See portal.compute.owners.Owner."""
 
     stays = "Its files. Its owner can start it again at any time."
+    preemptible = False
     moves = "Save your work; your files stay, and you can start it again elsewhere."
 
     def image(self, allocation: Allocation) -> ImageAnswer:

@@ -28,6 +28,7 @@ class JobOwner:
     """See portal.compute.owners.Owner."""
 
     stays = "Its log and the files it has written. It is not tried again, but its owner can run it again."
+    preemptible = True
     moves = "If it has not ended by then, it is tried again elsewhere, and that does not count as a retry."
 
     def image(self, allocation: Allocation) -> ImageAnswer:

@@ -49,8 +49,8 @@ J = JobState
 FINAL = frozenset({J.SUCCEEDED, J.FAILED, J.CANCELLED, J.TIMED_OUT, J.LOST})
 UNFINISHED = frozenset(set(J) - FINAL)
 
-UNCOUNTED = frozenset({Reason.LOST, Reason.ENGINE_RESTART, Reason.DRAINED})
-"""The machine's fault, or who looks after it: such an attempt is repeated and does not count, MOST_UNCOUNTED times."""
+UNCOUNTED = frozenset({Reason.LOST, Reason.ENGINE_RESTART, Reason.DRAINED, Reason.PREEMPTED})
+"""Not the job's fault: such an attempt is repeated and does not count, MOST_UNCOUNTED times."""
 MOST_UNCOUNTED = 5
 RETRIED = frozenset({Reason.FAILED, Reason.START_TIMEOUT, Reason.ENGINE_ERROR})
 """What a retry may mend where no rule says otherwise: memory, a missing secret or image is the same next time."""
@@ -62,6 +62,7 @@ _FINAL_STATE = {
     Reason.LOST: J.LOST,
     Reason.ENGINE_RESTART: J.LOST,
     Reason.DRAINED: J.LOST,
+    Reason.PREEMPTED: J.LOST,
 }
 LONGEST_DELAY = timedelta(minutes=10)
 

@@ -78,6 +78,8 @@ class Round:
             need = Need.of(waiting)
             if limit := self.limits.reached(*whose(waiting)):
                 self._pass(**limit.alike(waiting))
+                if self.limits.owed(*whose(waiting)):
+                    self.limits.take(waiting)  # others borrow no more of what it waits for
             elif room := best(self.free, need):
                 self.limits.take(waiting)
                 yield waiting, room, room.take(need)

@@ -8,7 +8,7 @@ class ComputeConfig(AppConfig):
     label = "compute"
 
     def ready(self) -> None:
-        from portal.compute import forecast, log_keeping, node_actions, overrun, ticking
+        from portal.compute import forecast, log_keeping, node_actions, overrun, preempting, ticking
         from portal.notices import actions, delivering
         from portal.quotas import actions as quotas
 
@@ -16,6 +16,7 @@ class ComputeConfig(AppConfig):
         ticking.also(log_keeping.remove_due)
         ticking.also(node_actions.end_due)
         ticking.also(overrun.tick)
+        ticking.also(preempting.tick)
         ticking.also(delivering.ring_due)
         ticking.also(actions.forget_old)
         ticking.also(quotas.tick)

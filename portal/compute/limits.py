@@ -12,7 +12,8 @@ beyond its limit. What is lent comes back when it ends.
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from datetime import timedelta
 from decimal import Decimal
 from functools import cached_property
 from typing import Any, Literal
@@ -72,6 +73,10 @@ class Limit:
     def allows(self, amount: Decimal) -> bool:
         return self.reach is None or self.used + amount <= self.reach
 
+    def owes(self, amount: Decimal) -> bool:
+        """There would be room for it if nothing were lent."""
+        return self.limit is not None and not self.allows(amount) and self.used + amount <= self.limit
+
     def shared(self) -> str:
         """`2 borrowed` or `1 lent`; nothing otherwise."""
         told = ((self.borrowed, "borrowed"), (self.lent, "lent"))
@@ -111,8 +116,9 @@ class Rule:
 
     each_person: Decimal | None
     each_team: Decimal | None
-    team_lends: Decimal
-    team_borrows: Decimal
+    team_lends: Decimal = Decimal()
+    team_borrows: Decimal = Decimal()
+    reclaim_after_minutes: int | None = None
 
     def base(self, scope: Scope) -> Decimal | None:
         return self.each_person if scope == "user" else self.each_team
@@ -127,7 +133,7 @@ class Rule:
         return max(Decimal(), limit - self.team_lends)
 
 
-NO_RULE = Rule(None, None, Decimal(), Decimal())
+NO_RULE = Rule(None, None)
 
 
 class Limits:
@@ -141,7 +147,7 @@ class Limits:
     @cached_property
     def _rules(self) -> dict[str, Rule]:
         classes = GpuClass.objects.annotate(resource=Concat(Value(GPU), "slug", output_field=CharField())).order_by()
-        columns = ("resource", "each_person", "each_team", "team_lends", "team_borrows")
+        columns = ("resource", *(column.name for column in fields(Rule)))
         others = ResourceLimit.objects.order_by().values_list(*columns)
         rows = classes.values_list(*columns).union(others, all=True)
         return {resource: Rule(*amounts) for resource, *amounts in rows}
@@ -174,6 +180,12 @@ class Limits:
             time = Decimal(str(held.time.total_seconds())) / 3600
             add(hours, held.user, held.team, {Resource.GPU_HOURS: time})
         return hours
+
+    @property
+    def reclaimed(self) -> dict[str, timedelta]:
+        """What is taken back from jobs that have run so long; hours of GPUs that were used cannot be."""
+        rules = {name: rule.reclaim_after_minutes for name, rule in self._rules.items() if name != Resource.GPU_HOURS}
+        return {name: timedelta(minutes=after) for name, after in rules.items() if after is not None}
 
     @cached_property
     def _teams(self) -> list[str]:
@@ -212,6 +224,11 @@ class Limits:
         limits = ((self.of(scope, who, name), amount) for name, amount, scope, who in self._limited(user, team, wanted))
         return next((limit for limit, amount in limits if not limit.allows(amount)), None)
 
+    def owed(self, user: str, team: str, wanted: Amounts) -> Limit | None:
+        """The limit that stands against it only because others have borrowed of it."""
+        limit = self.reached(user, team, wanted)
+        return limit if limit and limit.owes(wanted[limit.resource]) else None
+
     def refused(self, user: str, team: Team, wanted: Amounts) -> str:
         """Which of them would be exceeded though nothing else were held, in words; empty where none would be.
 
@@ -231,8 +248,16 @@ class Limits:
             yield from ((name, amount, scope, who) for scope, who in both if rule.base(scope) is not None)
 
     def take(self, allocation: Allocation) -> None:
-        add(self._used, *(of := whose(allocation)))
-        for resource in of[-1]:
+        self._add(*whose(allocation))
+
+    def give(self, allocation: Allocation) -> None:
+        """Back what it took."""
+        user, team, held = whose(allocation)
+        self._add(user, team, {resource: -amount for resource, amount in held.items()})
+
+    def _add(self, user: str, team: str, held: Amounts) -> None:
+        add(self._used, user, team, held)
+        for resource in held:
             self._pools.pop(resource, None)
 
 

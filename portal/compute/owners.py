@@ -36,10 +36,11 @@ class Subject:
 
 class Owner(Protocol):
     """What compute asks of the app that owns an allocation. `stays` says what is left when it is stopped, `moves` what
-    becomes of it when its node is emptied."""
+    becomes of it when its node is emptied. `preemptible`: it may be ended at any time, and begins anew by itself."""
 
     stays: str
     moves: str
+    preemptible: bool
 
     def image(self, allocation: Allocation) -> Image:
         """State of the image it wants; asks for it to be fetched when it is not there."""
@@ -92,6 +93,11 @@ def register(kind: str, owner: Owner) -> None:
 def observe(observer: Observer) -> None:
     if observer not in _observers:
         _observers.append(observer)
+
+
+def preemptible() -> list[str]:
+    """The kinds that are."""
+    return [kind for kind, owner in _owners.items() if owner.preemptible]
 
 
 def owner_of(allocation: Allocation) -> Owner:

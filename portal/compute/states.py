@@ -57,6 +57,7 @@ class Reason(models.TextChoices):
     IDLE = "idle", "Stopped because nothing ran in it"
     MAX_DURATION = "max_duration", "It took longer than it was given"
     DRAINED = "drained", "Its node was emptied"
+    PREEMPTED = "preempted", "What it held was borrowed, and the team it belongs to needed it"
 
 
 class LogState(models.TextChoices):

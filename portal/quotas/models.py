@@ -26,7 +26,7 @@ class GpuClass(models.Model):
 
     `products` are parts of the maker's names for them; a device belongs to the first class, in order of `position`,
     of which one is in its name. `each_person` and `each_team` may hold so many at once unasked; null is no limit.
-    `team_lends` and `team_borrows` are as in a ResourceLimit.
+    `team_lends`, `team_borrows` and `reclaim_after_minutes` are as in a ResourceLimit.
     From `two_approvers_from` devices on two people approve a request; null is never. Once the devices of a job have
     done nothing for `idle_minutes`, `when_idle` follows; null is never. What runs on after a grant may do so for
     `grace_hours`; null is until it ends by itself.
@@ -39,6 +39,7 @@ class GpuClass(models.Model):
     each_team = models.PositiveSmallIntegerField(null=True)
     team_lends = models.PositiveSmallIntegerField(default=0)
     team_borrows = models.PositiveSmallIntegerField(default=0)
+    reclaim_after_minutes = models.PositiveIntegerField(null=True)
     two_approvers_from = models.PositiveSmallIntegerField(null=True)
     idle_minutes = models.PositiveIntegerField(null=True)
     grace_hours = models.PositiveIntegerField(null=True)
@@ -72,6 +73,7 @@ class ResourceLimit(models.Model):
     """So much of a resource everybody, and every team, may hold at once; null is no limit. Kept by the catalog.
 
     Of what a team does not use others may have `team_lends`; a team may have `team_borrows` of what others lend.
+    Jobs that borrow give it back after `reclaim_after_minutes` if its team waits for it; null is when they end.
     """
 
     resource = models.CharField(primary_key=True, max_length=20, choices=Resource.choices)
@@ -79,6 +81,7 @@ class ResourceLimit(models.Model):
     each_team = models.DecimalField(max_digits=10, decimal_places=2, null=True)
     team_lends = models.DecimalField(max_digits=10, decimal_places=2, default=Decimal(0))
     team_borrows = models.DecimalField(max_digits=10, decimal_places=2, default=Decimal(0))
+    reclaim_after_minutes = models.PositiveIntegerField(null=True)
     position = models.PositiveSmallIntegerField(default=0)
 
     class Meta:

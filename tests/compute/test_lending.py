@@ -132,9 +132,9 @@ def test_to_find_out_what_is_lent_takes_one_query_more(
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("wrong", [{"team_lends": 1}, {"each_team": 1, "team_lends": -1, "team_borrows": 1}])
-def test_only_of_a_limit_can_something_be_lent(wrong: dict[str, float]) -> None:
+def test_only_of_a_limit_can_something_be_lent(wrong: dict[str, int]) -> None:
     with pytest.raises(IntegrityError), transaction.atomic():
-        lend(**wrong)
+        ResourceLimit.objects.create(resource="jobs", **wrong)
 
 
 class Held(Limits):

@@ -463,13 +463,13 @@ def test_a_limit_names_its_mistake_and_its_line(folder: Path) -> None:
     edit(folder / "limits.yaml", "resource: workspaces", "resource: beds")
     with pytest.raises(CatalogError) as refused:
         read(folder)
-    assert str(refused.value).startswith("limits.yaml:5: limits.0.resource")
+    assert str(refused.value).startswith("limits.yaml:6: limits.0.resource")
     edit(folder / "limits.yaml", "resource: beds", "resource: cpu")
     more = (folder / "limits.yaml").read_text() + "  - {resource: cpu, each_team: 4}\n"
     (folder / "limits.yaml").write_text(more)
     with pytest.raises(CatalogError) as refused:
         read(folder)
-    assert str(refused.value).startswith("limits.yaml:6: limits.1.resource")
+    assert str(refused.value).startswith("limits.yaml:7: limits.1.resource")
 
 
 def test_what_teams_lend_is_published_and_written_back(folder: Path) -> None:
@@ -477,14 +477,14 @@ def test_what_teams_lend_is_published_and_written_back(folder: Path) -> None:
     edit(folder / "gpus.yaml", "each_team: 4}", "each_team: 4, team_lends: 2, team_borrows: 4}")
     catalog.apply(read(folder), actor="ada")
     kept = ResourceLimit.objects.get()
-    assert (kept.each_team, kept.team_lends, kept.team_borrows) == (40, Decimal("10.5"), 20)
+    assert (kept.each_team, kept.team_lends, kept.team_borrows) == (Decimal(40), Decimal("10.5"), Decimal(20))
     lending = GpuClass.objects.get(team_lends=2)
     assert (lending.slug, lending.team_borrows) == ("a100", 4)
     assert not list(catalog.diff(read(folder)))
 
 
 @pytest.mark.parametrize(
-    ("file", "was", "line"), [("limits.yaml", "each_person: 20", 5), ("gpus.yaml", "each_team: 4}", 5)]
+    ("file", "was", "line"), [("limits.yaml", "each_person: 20", 6), ("gpus.yaml", "each_team: 4}", 5)]
 )
 def test_only_of_a_limit_of_teams_can_something_be_lent(folder: Path, file: str, was: str, line: int) -> None:
     edit(folder / file, was, "team_lends: 1" + was[-1].strip("04"))

@@ -28,6 +28,7 @@ class Migration(migrations.Migration):
                 ('each_team', models.PositiveSmallIntegerField(null=True)),
                 ('team_lends', models.PositiveSmallIntegerField(default=0)),
                 ('team_borrows', models.PositiveSmallIntegerField(default=0)),
+                ('reclaim_after_minutes', models.PositiveIntegerField(null=True)),
                 ('two_approvers_from', models.PositiveSmallIntegerField(null=True)),
                 ('idle_minutes', models.PositiveIntegerField(null=True)),
                 ('grace_hours', models.PositiveIntegerField(null=True)),
@@ -84,6 +85,7 @@ class Migration(migrations.Migration):
                 ('each_team', models.DecimalField(decimal_places=2, max_digits=10, null=True)),
                 ('team_lends', models.DecimalField(decimal_places=2, default=Decimal('0'), max_digits=10)),
                 ('team_borrows', models.DecimalField(decimal_places=2, default=Decimal('0'), max_digits=10)),
+                ('reclaim_after_minutes', models.PositiveIntegerField(null=True)),
                 ('position', models.PositiveSmallIntegerField(default=0)),
             ],
             options={
