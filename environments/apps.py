@@ -10,9 +10,11 @@ class EnvironmentsConfig(AppConfig):
         from environments import idling, image_cleaning, images, mails, scheduling, volumes
         from environments.files import beside, measuring
         from environments.owner import WorkspaceOwner
-        from portal.compute import owners, ticking
+        from portal.compute import limits, owners, ticking
+        from portal.quotas.states import Resource
 
         owners.register("workspace", WorkspaceOwner())
+        limits.count(Resource.STORAGE, measuring.held)
         beside.also(measuring.measure_one, pause=10)
         ticking.also(images.ring_due)
         ticking.also(volumes.ring_due)

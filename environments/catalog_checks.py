@@ -42,7 +42,7 @@ def found_in(shared: Shared, templates: Sequence[Document]) -> list[str]:
         *_image_check(templates),
         *_repeated(shared.datasets, "datasets", "name"),
         *_rule_check(shared),
-        *_repeated(shared.limits, "limits", "resource"),
+        *_limit_check(shared.limits),
     ]
 
 
@@ -81,6 +81,18 @@ def _rule_check(shared: Shared) -> Iterator[str]:
         if rule["gpu_class"] not in classes:
             problem = f"there is no GPU class “{rule['gpu_class']}” in gpus.yaml"
             yield shared.approvals.problem(["approval_rules", n, "gpu_class"], problem)
+
+
+NOT_LENT = {"storage_gib": ("team_lends", "team_borrows"), "gpu_hours": ("reclaim_after_minutes",)}
+"""A folder of a team is its own, and hours that were used do not come back."""
+
+
+def _limit_check(limits: Document) -> Iterator[str]:
+    yield from _repeated(limits, "limits", "resource")
+    for n, limit in enumerate(limits.data.get("limits", [])):
+        for name in NOT_LENT.get(limit["resource"], ()):
+            if name in limit:
+                yield limits.problem(["limits", n, name], f"there is no such thing for {limit['resource']}")
 
 
 def _cross_check(sizes: Document, templates: Sequence[Document]) -> Iterator[str]:

@@ -27,7 +27,6 @@ env = environ.FileAwareEnv(
     BERTH_DEMO_HISTORY=(bool, False),
     BERTH_ENGINE_URL=(str, ""),
     BERTH_FILES_ADDRESS=(str, "127.0.0.1:8005"),
-    BERTH_HOME_GB=(int, 50),
     BERTH_JOB_FILES_DAYS=(int, 90),
     BERTH_EXECUTE_SOCKET=(str, ""),
     BERTH_INSTANCE=(str, "local"),
@@ -46,7 +45,6 @@ env = environ.FileAwareEnv(
     BERTH_SECRETS_KEYS=(str, ""),
     BERTH_SECRET_KEY=(str, ""),
     BERTH_SIMULATED_GPUS=(str, ""),
-    BERTH_TEAM_GB=(int, 200),
     BERTH_VOLUMES=(str, ""),
     BERTH_SSH_PORT=(int, 8004),
     BERTH_WEBHOOK_HOSTS=(list, []),
@@ -143,8 +141,6 @@ AGENT_NODE = env("BERTH_AGENT_NODE")
 VOLUMES = env("BERTH_VOLUMES") or (
     "/var/lib/docker/volumes" if RUNTIME == "docker" else str(BERTH_DATA / "runtime/volumes")
 )
-HOME_GB = env("BERTH_HOME_GB")
-TEAM_GB = env("BERTH_TEAM_GB")
 JOB_FILES_DAYS = env("BERTH_JOB_FILES_DAYS")
 SSH_PORT = env("BERTH_SSH_PORT")
 SSH_HOST_KEY = BERTH_DATA / "ssh-host-key"

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from decimal import Decimal
 
-from django.conf import settings
 from django.db.models import Q
 
 from environments.access import datasets_for
@@ -11,10 +11,13 @@ from environments.models import Dataset, Volume
 from environments.states import VolumeKind
 from portal.accounts import access
 from portal.accounts.models import Team, User
+from portal.compute.models import GIB
 from portal.lib import words
 from portal.lib.errors import Forbidden, Next, NotFound
+from portal.quotas.models import ResourceLimit
+from portal.quotas.states import Resource
 
-GB = 1024**3
+GB = GIB
 WARN_AT = 0.9
 SHOWN = (VolumeKind.HOME, VolumeKind.TEAM, VolumeKind.DATASET)
 """Of the others, their own apps say who may see them."""
@@ -70,9 +73,10 @@ def places_of(user: User) -> list[Place]:
         volume.owner_id or volume.team_id or volume.dataset_id: volume
         for volume in Volume.objects.filter(whose, delete_requested_at=None, kind__in=SHOWN)
     }
+    limit = ResourceLimit.objects.filter(resource=Resource.STORAGE).first() or ResourceLimit()
     return [
-        _home(user, volumes.get(user.pk)),
-        *(_team(team, volumes.get(team.pk)) for team in teams),
+        _home(user, volumes.get(user.pk), _bytes(limit.each_person)),
+        *(_team(team, volumes.get(team.pk), _bytes(limit.each_team)) for team in teams),
         *(_dataset(one, user.is_staff or one.kept_by in led, volumes.get(one.pk)) for one in datasets),
     ]
 
@@ -98,13 +102,17 @@ def require_write(user: User, volume_id: str) -> None:
     place_for(user, next(keys, ""), write=True)
 
 
-def _home(user: User, volume: Volume | None) -> Place:
-    about, limit = "Yours alone; the same in all your workspaces", settings.HOME_GB * GB
+def _bytes(limit: Decimal | None) -> int | None:
+    return None if limit is None else int(limit * GB)
+
+
+def _home(user: User, volume: Volume | None, limit: int | None) -> Place:
+    about = "Yours alone; the same in all your workspaces"
     return Place("home", VolumeKind.HOME, "Home", about, "/home/berth", True, user, volume, limit)
 
 
-def _team(team: Team, volume: Volume | None) -> Place:
-    about, limit = f"Everybody in {team.name} reads and writes here", settings.TEAM_GB * GB
+def _team(team: Team, volume: Volume | None, limit: int | None) -> Place:
+    about = f"Everybody in {team.name} reads and writes here"
     return Place(
         f"team-{team.slug}", VolumeKind.TEAM, team.name, about, f"/home/{team.slug}", True, team, volume, limit
     )

@@ -1,7 +1,9 @@
 """Measures volumes from time to time, one by one."""
 
 import logging
+from collections import Counter
 from datetime import timedelta
+from decimal import Decimal
 
 from django.db.models import F, Q
 
@@ -10,8 +12,11 @@ from environments.files import uploads
 from environments.files.disk import HIDDEN, opened
 from environments.models import Volume
 from environments.states import VolumeKind
+from portal.compute.limits import Scope, Used
+from portal.compute.models import GIB
 from portal.lib import beneath, clock
 from portal.lib.errors import Problem
+from portal.quotas.states import Resource
 
 logger = logging.getLogger(__name__)
 
@@ -35,6 +40,17 @@ def measure_one() -> bool:
     if taken:
         _measure(volume)
     return True
+
+
+def held() -> Used:
+    """By homes and by folders of teams, in GiB, as last measured."""
+    used: Used = Counter()
+    shown = Q(kind=VolumeKind.HOME) | Q(kind=VolumeKind.TEAM)
+    rows = Volume.objects.filter(shown, delete_requested_at=None)
+    for owner, team, size in rows.values_list("owner", "team", "used"):
+        whose: tuple[Scope, str] = ("team", team) if team else ("user", owner)
+        used[*whose, Resource.STORAGE] = Decimal(size or 0) / GIB  # type: ignore[assignment]  # a Counter of decimals
+    return used
 
 
 def _measure(volume: Volume) -> None:

@@ -143,7 +143,8 @@ class QuotaSerializer(serializers.Serializer[Any]):
 
     scope = serializers.CharField(help_text="`me`, or `team:` and its slug.")
     resource = serializers.CharField(
-        help_text="`gpu:` and the class, `cpu` (cores), `memory_gib`, `workspaces`, `jobs`, `gpu_hours` (this month)."
+        help_text="`gpu:` and the class, `cpu` (cores), `memory_gib`, `workspaces`, `jobs`, `gpu_hours` (this month),"
+        " `storage_gib` (home or the team's folder)."
     )
     limit = serializers.FloatField(allow_null=True, help_text="null: no limit.")
     used = serializers.FloatField()

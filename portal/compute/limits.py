@@ -3,7 +3,7 @@
 Of each resource there may be a limit for every person and one for every team; both must leave room. Limits of the
 catalog hold for everybody unasked. For GPUs the grants that are active now come on top, to the person or to the team: a
 lead who grants a member more divides the team's share, and does not enlarge it. GPU hours are those of the calendar
-month in UTC: once they are used up, nothing new with a GPU starts.
+month in UTC: once they are used up, nothing new with a GPU starts. A limit on storage keeps nothing from starting.
 
 Where the catalog says so, teams lend each other what they do not use. The arithmetic is that of Kueue's cohorts: of its
 limit a team keeps `max(0, limit - lends)` for itself; the rest is in a pool that all draw on, each up to `borrows`
@@ -11,7 +11,7 @@ beyond its limit. What is lent comes back when it ends.
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
 from datetime import timedelta
 from decimal import Decimal
@@ -110,6 +110,24 @@ def whose(waiting: Allocation) -> tuple[str, str, Amounts]:
     return waiting.user_id, waiting.team_id, amounts(waiting.owner_kind, Need.of(waiting))
 
 
+def gpu_hours() -> Used:
+    """Of this month."""
+    hours: Used = Counter()
+    now = clock.now()
+    for held in held_between(clock.month_of(now)[0], now):
+        time = Decimal(str(held.time.total_seconds())) / 3600
+        add(hours, held.user, held.team, {Resource.GPU_HOURS: time})
+    return hours
+
+
+_counted: dict[str, Callable[[], Used]] = {Resource.GPU_HOURS: gpu_hours}
+
+
+def count(resource: Resource, by: Callable[[], Used]) -> None:
+    """Let another app say what is held of what allocations do not tell."""
+    _counted[resource] = by
+
+
 @dataclass(frozen=True, slots=True)
 class Rule:
     """What the catalog says of one resource; None is no limit."""
@@ -138,11 +156,12 @@ NO_RULE = Rule(None, None)
 
 class Limits:
     """As they are when they are first looked at: a query for all limits, one for what is held where one matters, and
-    one each for grants of GPUs, for GPU hours and for the teams there are where these do. What is taken counts as used.
+    one each for grants of GPUs, GPU hours, files and the teams there are where these do. What is taken counts as used.
     """
 
     def __init__(self) -> None:
         self._pools: dict[str, Decimal] = {}
+        self._sums: dict[str, Used] = {}
 
     @cached_property
     def _rules(self) -> dict[str, Rule]:
@@ -172,19 +191,10 @@ class Limits:
             granted["team" if user is None else "user", user or team, GPU + gpu_class] += number
         return granted
 
-    @cached_property
-    def _gpu_hours(self) -> Used:
-        hours: Used = Counter()
-        now = clock.now()
-        for held in held_between(clock.month_of(now)[0], now):
-            time = Decimal(str(held.time.total_seconds())) / 3600
-            add(hours, held.user, held.team, {Resource.GPU_HOURS: time})
-        return hours
-
     @property
     def reclaimed(self) -> dict[str, timedelta]:
-        """What is taken back from jobs that have run so long; hours of GPUs that were used cannot be."""
-        rules = {name: rule.reclaim_after_minutes for name, rule in self._rules.items() if name != Resource.GPU_HOURS}
+        """What is taken back from jobs that have run so long."""
+        rules = {name: rule.reclaim_after_minutes for name, rule in self._rules.items()}
         return {name: timedelta(minutes=after) for name, after in rules.items() if after is not None}
 
     @cached_property
@@ -200,8 +210,9 @@ class Limits:
         return Limit(scope, resource, used, limit, reach - limit)
 
     def _held(self, scope: Scope, who: str, resource: str) -> Decimal:
-        used = self._gpu_hours if resource == Resource.GPU_HOURS else self._used
-        return Decimal(used[scope, who, resource])
+        if resource in _counted and resource not in self._sums:
+            self._sums[resource] = _counted[resource]()
+        return Decimal(self._sums.get(resource, self._used)[scope, who, resource])
 
     def _nominal(self, scope: Scope, who: str, resource: str) -> Decimal | None:
         base = self._rules.get(resource, NO_RULE).base(scope)

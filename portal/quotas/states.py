@@ -43,6 +43,7 @@ class Resource(models.TextChoices):
     WORKSPACES = "workspaces", "Workspaces"
     JOBS = "jobs", "Jobs"
     GPU_HOURS = "gpu_hours", "GPU hours"
+    STORAGE = "storage_gib", "Storage"
 
 
 GPU = "gpu:"
@@ -52,6 +53,7 @@ NOUNS = {
     Resource.WORKSPACES: "workspaces",
     Resource.JOBS: "jobs",
     Resource.GPU_HOURS: "GPU hours of this month",
+    Resource.STORAGE: "GB of files",
 }
 
 R = RequestState

@@ -14,6 +14,7 @@ from environments.models import Dataset, Volume
 from portal.accounts.actions import add_member
 from portal.accounts.models import Role, Team
 from portal.audit.models import AuditEvent
+from portal.quotas.models import ResourceLimit
 from tests.files.conftest import names
 
 as_root = pytest.mark.skipif(
@@ -58,7 +59,7 @@ def test_the_list_of_folders_takes_a_constant_number_of_queries(
         Dataset.objects.create(name=f"set-{number}", summary="s", teams=["*"])
         add_member(Team.objects.create(slug=f"t{number}", name="T"), people.vera, Role.MEMBER, actor="test")
     client = signed_in(people.vera)
-    with django_assert_max_num_queries(10):
+    with django_assert_max_num_queries(11):
         client.get("/files/")
 
 
@@ -337,10 +338,21 @@ def test_what_is_nearly_full_warns_everywhere(
     for size, warned in ((1024**2, True), (4 * 1024**2, False)):
         with pytest.MonkeyPatch.context() as patched:
             patched.setattr(access, "GB", size)
-            settings.HOME_GB = 1
+            ResourceLimit.objects.update_or_create(resource="storage_gib", defaults={"each_person": 1})
             for page in pages:
                 text = client.get(page).content.decode()
                 assert ("nearly full" in text.lower()) is warned, page
+
+
+def test_the_quota_page_shows_what_homes_and_folders_of_teams_take(signed_in: Sign, people: Any, at: At) -> None:
+    ResourceLimit.objects.create(resource="storage_gib", each_person=50, each_team=200)
+    at(people.vera), at(people.vera, "team-vision")
+    Volume.objects.filter(kind="home").update(used=3 * 2**29)
+    Volume.objects.filter(kind="team").update(used=2**30)
+    page = signed_in(people.vera).get("/quota/").content.decode()
+    for told in ("Storage (GB of files)", "You: 1.5 of 50", "Team Vision: 1 of 200"):
+        assert told in page
+    assert "Team Risk: 0 of 200" in signed_in(people.oda).get("/quota/").content.decode()
 
 
 def test_measuring_goes_on_when_one_volume_cannot_be_read(people: Any, at: At) -> None:

@@ -17,6 +17,7 @@ from environments.files import access, measuring, uploads
 from environments.models import Dataset, Upload, Volume
 from portal.audit.models import AuditEvent
 from portal.lib import clock
+from portal.quotas.models import ResourceLimit
 from tests.files.conftest import names
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -173,7 +174,7 @@ def test_what_does_not_fit_is_refused_before_a_byte_has_come(
     at(people.vera)
     client = signed_in(people.vera)
     monkeypatch.setattr(access, "GB", 100)
-    settings.HOME_GB = 1
+    ResourceLimit.objects.create(resource="storage_gib", each_person=1)
     Volume.objects.update(used=60)
     refused = begin(client, "x", 41)
     assert refused.status_code == 413

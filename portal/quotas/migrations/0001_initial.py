@@ -80,7 +80,7 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name='ResourceLimit',
             fields=[
-                ('resource', models.CharField(choices=[('cpu', 'CPU'), ('memory_gib', 'Memory'), ('workspaces', 'Workspaces'), ('jobs', 'Jobs'), ('gpu_hours', 'GPU hours')], max_length=20, primary_key=True, serialize=False)),
+                ('resource', models.CharField(choices=[('cpu', 'CPU'), ('memory_gib', 'Memory'), ('workspaces', 'Workspaces'), ('jobs', 'Jobs'), ('gpu_hours', 'GPU hours'), ('storage_gib', 'Storage')], max_length=20, primary_key=True, serialize=False)),
                 ('each_person', models.DecimalField(decimal_places=2, max_digits=10, null=True)),
                 ('each_team', models.DecimalField(decimal_places=2, max_digits=10, null=True)),
                 ('team_lends', models.DecimalField(decimal_places=2, default=Decimal('0'), max_digits=10)),

@@ -48,8 +48,6 @@ SETTINGS = {
     "BERTH_REACHABLE_NETWORKS": "Private ranges that workspaces may reach all the same, separated by commas.",
     "BERTH_FILES_ADDRESS": "Where `files` listens and the gateway finds it.",
     "BERTH_JOB_FILES_DAYS": "Days after which the files of an ended job are deleted, unless it is pinned.",
-    "BERTH_HOME_GB": "Soft limit of a home, in GB: uploads that do not fit are refused.",
-    "BERTH_TEAM_GB": "Soft limit of a team's folder, in GB.",
     "BERTH_VOLUMES": "Folder of the engine's volumes, read by `files` alone; if empty, Docker's usual one.",
     "BERTH_RELAY_ADDRESS": "Where `relay` listens and the gateway finds it.",
     "BERTH_RUNTIME": "What runs workspaces: `docker`, `local` (plain processes, no isolation) or `fake` (tests).",
