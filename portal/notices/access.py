@@ -1,5 +1,7 @@
 """Notices and webhooks are their person's alone; nobody else knows of them."""
 
+from dataclasses import dataclass
+
 from django.db.models import Count, OuterRef, Prefetch, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 
@@ -28,8 +30,17 @@ def unread(user: User) -> int:
     return int(User.objects.values_list(UNREAD, flat=True).get(pk=user.pk))
 
 
-def mailed_kinds(user: User) -> list[str]:
-    return sorted(MailWish.objects.filter(user=user).values_list("kind", flat=True))
+@dataclass(frozen=True, slots=True)
+class MailChoice:
+    """Which kinds somebody wants by mail too, in alphabetical order; `daily`: all of a day in one mail."""
+
+    kinds: list[str]
+    daily: bool = False
+
+
+def mail_choice(user: User) -> MailChoice:
+    wishes = list(MailWish.objects.filter(user=user).order_by("kind"))
+    return MailChoice([wish.kind for wish in wishes], any(wish.daily for wish in wishes))
 
 
 def webhooks_of(user: User) -> QuerySet[Webhook]:

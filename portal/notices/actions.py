@@ -1,6 +1,7 @@
 """Writes to notices: tell somebody something, mark as read, choose what comes by mail, forget what is old."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
 
@@ -12,10 +13,10 @@ from portal.audit.actions import record
 from portal.lib import clock
 from portal.lib.errors import Invalid
 from portal.live.redis import publish
-from portal.notices.access import mailed_kinds, notices_of, topic
+from portal.notices.access import MailChoice, mail_choice, notices_of, topic
 from portal.notices.delivering import ring_courier
 from portal.notices.models import Delivery, MailWish, Notice, Webhook
-from portal.notices.states import ALWAYS_MAILED, CHOSEN, CHOSEN_BY_MAIL, Channel, Kind
+from portal.notices.states import ALWAYS_MAILED, CHOSEN, CHOSEN_BY_MAIL, Channel, Kind, next_daily
 
 BATCH = 500
 LONGEST = 500
@@ -39,14 +40,14 @@ def tell(user: User, kind: Kind, subject: str, text: str, path: str, facts: Mapp
 
 
 def _deliveries(notice: Notice) -> Iterator[Delivery]:
-    if notice.user.email and (notice.kind in ALWAYS_MAILED or _wished(notice)):
+    wish = MailWish.objects.filter(user=notice.user, kind=notice.kind).first()
+    if notice.user.email and notice.kind in ALWAYS_MAILED:
         yield Delivery(notice=notice, channel=Channel.MAIL)
+    elif notice.user.email and wish:
+        at = next_daily(clock.now()) if wish.daily else clock.now()
+        yield Delivery(notice=notice, channel=Channel.MAIL, daily=wish.daily, next_at=at)
     for webhook in Webhook.objects.filter(user=notice.user, enabled=True, kinds__contains=[notice.kind]):
         yield Delivery(notice=notice, channel=Channel.WEBHOOK, webhook=webhook)
-
-
-def _wished(notice: Notice) -> bool:
-    return MailWish.objects.filter(user=notice.user, kind=notice.kind).exists()
 
 
 def mark_read(user: User, notice_ids: Iterable[str] | None = None) -> None:
@@ -59,14 +60,17 @@ def mark_read(user: User, notice_ids: Iterable[str] | None = None) -> None:
 
 
 @transaction.atomic
-def choose_mail(user: User, kinds: Iterable[str], *, actor: str) -> None:
-    """From now on notices of these kinds come by mail too, and of no others. Raises Invalid for `kinds`."""
-    before, after = mailed_kinds(user), sorted(checked_kinds(kinds, CHOSEN_BY_MAIL))
+def choose_mail(user: User, kinds: Iterable[str], *, daily: bool = False, actor: str) -> None:
+    """From now on notices of these kinds come by mail too, and of no others: at once, or all of a day in one.
+
+    Raises Invalid for `kinds`.
+    """
+    before, after = mail_choice(user), MailChoice(sorted(checked_kinds(kinds, CHOSEN_BY_MAIL)), daily)
     if before == after:
         return
-    MailWish.objects.filter(user=user).exclude(kind__in=after).delete()
-    MailWish.objects.bulk_create([MailWish(user=user, kind=kind) for kind in after], ignore_conflicts=True)
-    record(actor, "notices.mail", f"user-{user.pk}", before={"kinds": before}, after={"kinds": after})
+    MailWish.objects.filter(user=user).delete()
+    MailWish.objects.bulk_create([MailWish(user=user, kind=kind, daily=daily) for kind in after.kinds])
+    record(actor, "notices.mail", f"user-{user.pk}", before=asdict(before), after=asdict(after))
 
 
 def checked_kinds(kinds: Iterable[str], choices: Iterable[tuple[str, str]] = CHOSEN) -> set[str]:

@@ -1,5 +1,6 @@
 """REST API of notices: what the token's owner was told."""
 
+from dataclasses import asdict
 from typing import Any
 
 from django.db.models import QuerySet
@@ -15,7 +16,7 @@ from portal.accounts.models import User
 from portal.lib.rest import ULID, ClosedSerializer, Text, checked, problems
 from portal.notices import access, actions
 from portal.notices.models import Notice
-from portal.notices.states import CHOSEN_BY_MAIL
+from portal.notices.states import CHOSEN_BY_MAIL, DAILY_AT
 
 UNREAD = OpenApiParameter("unread", bool, description="`true`: only what was not read yet.")
 
@@ -48,7 +49,10 @@ class MailSerializer(ClosedSerializer):
     kinds = serializers.ListField(
         child=serializers.ChoiceField(CHOSEN_BY_MAIL),
         max_length=len(CHOSEN_BY_MAIL),
-        help_text="What comes by mail too; `message` and `work.stopped` always do.",
+        help_text="What comes by mail too; `message`, `work.stopped` and `job.gpus_idle` always do, at once.",
+    )
+    daily = serializers.BooleanField(
+        default=False, help_text=f"All of a day in one mail, at {DAILY_AT:%H:%M} UTC; else each at once."
     )
 
 
@@ -104,7 +108,7 @@ class Notices(GenericViewSet[Notice]):
         return self._mailed()
 
     def _mailed(self) -> Response:
-        return Response({"kinds": access.mailed_kinds(self.user)})
+        return Response(asdict(access.mail_choice(self.user)))
 
     @extend_schema(
         operation_id="choose_mailed_kinds",
@@ -114,6 +118,5 @@ class Notices(GenericViewSet[Notice]):
     )
     @mail.mapping.put
     def choose_mail(self, request: Request) -> Response:
-        kinds = checked(MailSerializer, request.data)["kinds"]
-        actions.choose_mail(self.user, kinds, actor=self.user.username)
+        actions.choose_mail(self.user, **checked(MailSerializer, request.data), actor=self.user.username)
         return self._mailed()

@@ -4,9 +4,10 @@ At least once: what was sent but not noted, because the worker was killed, is se
 """
 
 import logging
+from collections import defaultdict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.db import connection, transaction
 from django.db.models import Q, QuerySet
@@ -31,7 +32,9 @@ AT_ONCE = 16
 OUR_FAULT = "A fault in Berth; an administrator finds it in the log."
 _LOCK = 7_201_004
 
-SEND: dict[str, Callable[[Delivery], None]] = {Channel.MAIL: mails.deliver, Channel.WEBHOOK: webhooks.deliver}
+Parcel = list[Delivery]
+"""What goes to one receiver at once: one, or all that is daily."""
+SEND: dict[str, Callable[[Parcel], None]] = {Channel.MAIL: mails.deliver, Channel.WEBHOOK: webhooks.deliver}
 """Each raises Refused with a sentence for its owner; they run side by side and read no database."""
 
 
@@ -51,9 +54,11 @@ def deliver_due() -> None:
     """Try all that is due. One slow receiver keeps the others waiting for its time-out, never longer."""
     ends = clock.now() + ROUNDS
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        while clock.now() < ends and (batch := _claimed()):
-            for delivery, error in zip(batch, pool.map(_tried, batch), strict=True):
-                _note(delivery, error)
+        while clock.now() < ends and (parcels := _claimed()):
+            for parcel, error in zip(parcels, pool.map(_tried, parcels), strict=True):
+                now = clock.now()
+                for delivery in parcel:
+                    _note(delivery, error, now)
 
 
 def _due() -> QuerySet[Delivery]:
@@ -64,7 +69,7 @@ def _due() -> QuerySet[Delivery]:
 
 
 @transaction.atomic
-def _claimed() -> list[Delivery]:
+def _claimed() -> list[Parcel]:
     """The next one of each receiver; none while another worker is at it, so that slow receivers hold up one worker."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [_LOCK])
@@ -76,26 +81,32 @@ def _claimed() -> list[Delivery]:
     receiver = ("webhook_id", "notice__user_id")
     first = _due().order_by(*receiver, "next_at", "pk").distinct(*receiver)
     ids = list(Delivery.objects.filter(pk__in=first.values("pk")).order_by("next_at").values_list("pk", flat=True))
-    rows = Delivery.objects.filter(pk__in=ids[:AT_ONCE])
+    first_ids = ids[:AT_ONCE]
+    people = Delivery.objects.filter(pk__in=first_ids, daily=True).values("notice__user")
+    rows = Delivery.objects.filter(Q(pk__in=first_ids) | Q(pk__in=_due().filter(daily=True, notice__user__in=people)))
     rows.update(leased_until=now + LEASE)
-    return list(rows.select_related("notice__user", "webhook"))
+    claimed = Delivery.objects.filter(leased_until=now + LEASE).select_related("notice__user", "webhook")
+    parcels: dict[str, Parcel] = defaultdict(list)
+    for row in claimed.order_by("next_at", "pk"):
+        parcels[row.notice.user_id if row.daily else str(row.pk)].append(row)
+    return list(parcels.values())
 
 
-def _tried(delivery: Delivery) -> str:
+def _tried(parcel: Parcel) -> str:
     """Why it was not taken; empty when it was."""
     try:
-        SEND[delivery.channel](delivery)
+        SEND[parcel[0].channel](parcel)
     except Refused as why:
         return str(why)
     except Exception:
-        logger.exception("delivery %s could not be tried", delivery.pk)
+        logger.exception("delivery %s could not be tried", parcel[0].pk)
         return OUR_FAULT
     return ""
 
 
-def _note(delivery: Delivery, error: str) -> None:
+def _note(delivery: Delivery, error: str, now: datetime) -> None:
     """How the try went. Zero rows: its lease ran out, and somebody else noted theirs."""
-    tries, now = delivery.tries + 1, clock.now()
+    tries = delivery.tries + 1
     wait = wait_after(tries)
     changes = {"tries": tries, "error": error, "leased_until": None}
     if error and wait is not None:

@@ -2,7 +2,7 @@
 
 from django import forms
 
-from portal.notices.states import CHOSEN, CHOSEN_BY_MAIL
+from portal.notices.states import CHOSEN, CHOSEN_BY_MAIL, DAILY_AT
 from portal.notices.webhook_actions import LONGEST_URL
 
 
@@ -13,6 +13,12 @@ class MailForm(forms.Form):
         required=False,
         widget=forms.CheckboxSelectMultiple,
         help_text="What people write to you, and that something of yours is stopped, always comes by mail too.",
+    )
+
+    daily = forms.BooleanField(
+        label="All of a day in one mail",
+        required=False,
+        help_text=f"At {DAILY_AT:%H:%M} UTC. Otherwise each comes at once.",
     )
 
 

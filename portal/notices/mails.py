@@ -1,5 +1,6 @@
-"""Mails to people: how each of them looks, and a notice as one."""
+"""Mails to people: how each of them looks, and notices as one."""
 
+from collections.abc import Sequence
 from smtplib import SMTPException
 from urllib.parse import urlsplit
 
@@ -19,11 +20,16 @@ def send(to: User, subject: str, text: str, path: str, message_id: str = "") -> 
         EmailMessage(subject, body, None, [to.email], headers=headers).send()
 
 
-def deliver(delivery: Delivery) -> None:
-    """Sent twice, it is one message to most mail programs: they go by its id. Raises Refused."""
-    notice = delivery.notice
-    host = urlsplit(settings.PORTAL_URL).hostname or "localhost"
+def deliver(deliveries: Sequence[Delivery]) -> None:
+    """To one person, in one mail. Sent twice, it is one message to most mail programs: they go by its id.
+
+    Raises Refused.
+    """
+    notices = [delivery.notice for delivery in deliveries]
+    last, host = notices[-1], urlsplit(settings.PORTAL_URL).hostname or "localhost"
+    *others, text = [f"{notice.text} {settings.PORTAL_URL}{notice.path}" for notice in notices[:-1]] + [last.text]
+    subject = f"{len(notices)} notices from Berth" if others else text[:150]
     try:
-        send(notice.user, notice.text[:150], notice.text, notice.path, f"<{notice.pk}@{host}>")
+        send(last.user, subject, "\n\n".join([*others, text]), last.path, f"<{last.pk}@{host}>")
     except (SMTPException, OSError) as error:
         raise Refused("The mail server did not take it.") from error

@@ -40,10 +40,11 @@ class Notice(models.Model):
 
 
 class MailWish(models.Model):
-    """This person wants such notices by mail too."""
+    """This person wants such notices by mail too; `daily` is the same for all their kinds: all of a day in one mail."""
 
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="mail_wishes")
     kind = models.CharField(max_length=20, choices=Kind.choices)
+    daily = models.BooleanField(default=False)
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["user", "kind"], name="mail_wish_once")]
@@ -79,11 +80,15 @@ class Webhook(Sealed):
 
 
 class Delivery(models.Model):
-    """A notice on its way. While it waits, it is tried from `next_at` on, by who has leased it."""
+    """A notice on its way. While it waits, it is tried from `next_at` on, by who has leased it.
+
+    What is `daily` goes in one mail with all else of this person that is and is due.
+    """
 
     notice = models.ForeignKey(Notice, on_delete=models.CASCADE, related_name="deliveries")
     channel = models.CharField(max_length=10, choices=Channel.choices)
     webhook = models.ForeignKey(Webhook, null=True, on_delete=models.CASCADE, related_name="deliveries")
+    daily = models.BooleanField(default=False)
     state = models.CharField(max_length=10, choices=DeliveryState.choices, default=DeliveryState.WAITING)
     next_at = models.DateTimeField(null=True, default=clock.now)
     leased_until = models.DateTimeField(null=True)

@@ -1,6 +1,6 @@
 """What can be told, the ways it takes, and when a delivery is tried again."""
 
-from datetime import timedelta
+from datetime import datetime, time, timedelta
 
 from django.db import models
 
@@ -27,6 +27,16 @@ CHOSEN = [(kind.value, kind.label) for kind in Kind if kind != Kind.TEST]
 ALWAYS_MAILED = frozenset({Kind.MESSAGE, Kind.WORK_STOPPED, Kind.JOB_GPUS_IDLE})
 """It cannot wait until somebody looks."""
 CHOSEN_BY_MAIL = [(kind, label) for kind, label in CHOSEN if kind not in ALWAYS_MAILED]
+
+
+DAILY_AT = time(6)
+"""UTC: when who wants one mail a day gets it."""
+
+
+def next_daily(now: datetime) -> datetime:
+    """`now` in UTC."""
+    today = datetime.combine(now, DAILY_AT, now.tzinfo)
+    return today if now < today else today + timedelta(days=1)
 
 
 class Channel(models.TextChoices):

@@ -24,7 +24,8 @@ def notices(request: HttpRequest) -> HttpResponse:
     unsent = Delivery.objects.filter(notice=OuterRef("pk"), channel=Channel.MAIL, state=DeliveryState.FAILED)
     rows = access.notices_of(user).annotate(mail_failed=Exists(unsent))
     page = Paginator(rows, PAGE_SIZE).get_page(request.GET.get("page"))
-    form = MailForm(initial={"kinds": access.mailed_kinds(user)})
+    choice = access.mail_choice(user)
+    form = MailForm(initial={"kinds": choice.kinds, "daily": choice.daily})
     context = {"notices": page.object_list, "page": page, "form": form, "address": user.email}
     return render(request, "notices/list.html", context)
 
@@ -48,7 +49,7 @@ def read(request: HttpRequest) -> HttpResponse:
 def choose_mail(request: HttpRequest) -> HttpResponse:
     user, form = signed_in(request.user), MailForm(request.POST)
     if form.is_valid():
-        actions.choose_mail(user, form.cleaned_data["kinds"], actor=user.username)
+        actions.choose_mail(user, **form.cleaned_data, actor=user.username)
         messages.success(request, "Saved. It counts for what happens from now on.")
     else:
         messages.error(request, "Choose of what is in the list.")

@@ -5,6 +5,7 @@ import hashlib
 import hmac
 import json
 import secrets
+from collections.abc import Sequence
 
 from django.conf import settings
 
@@ -34,8 +35,9 @@ def body_of(notice: Notice) -> bytes:
     return json.dumps({"type": notice.kind, "timestamp": notice.created_at.isoformat(), "data": data}).encode()
 
 
-def deliver(delivery: Delivery) -> None:
-    """Sent twice, it has the same `webhook-id`. Raises Refused."""
+def deliver(deliveries: Sequence[Delivery]) -> None:
+    """One. Sent twice, it has the same `webhook-id`. Raises Refused."""
+    [delivery] = deliveries
     notice, webhook = delivery.notice, delivery.webhook
     assert webhook is not None
     try:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -14,7 +14,7 @@ from portal.lib import clock
 from portal.notices import actions, delivering, webhook_actions, webhooks
 from portal.notices.delivering import deliver_due
 from portal.notices.models import Delivery, Notice, Webhook
-from portal.notices.states import LONGEST_WAIT, MOST_TRIES, DeliveryState, Kind, wait_after
+from portal.notices.states import LONGEST_WAIT, MOST_TRIES, DeliveryState, Kind, next_daily, wait_after
 from tests.conftest import People
 from tests.notices.receiver import Receiver, listening
 
@@ -175,11 +175,11 @@ def test_what_a_killed_worker_had_in_hand_is_sent_when_its_lease_is_over(
 def test_what_was_sent_and_not_noted_comes_again_with_the_same_id(tell: Tell, hook: Hook, receiver: Receiver) -> None:
     hook(receiver.url)
     tell()
-    [claimed] = delivering._claimed()
-    assert delivering._tried(claimed) == ""
+    [[claimed]] = delivering._claimed()
+    assert delivering._tried([claimed]) == ""
     with later(61):
         deliver_due()
-    delivering._note(claimed, "It answered 500.")
+    delivering._note(claimed, "It answered 500.", clock.now())
     assert [got.headers["webhook-id"] for got in receiver.got] == [claimed.notice_id] * 2
     done = Delivery.objects.get()
     assert (done.state, done.tries) == (SENT, 1), "the late note of the first changes nothing"
@@ -196,7 +196,7 @@ def test_a_bad_receiver_takes_one_place_of_each_round(
         tell(subject=f"job-{number}")
     tell(people.oda)
     first = delivering._claimed()
-    assert sorted(delivery.webhook.url for delivery in first if delivery.webhook) == sorted([bad.url, receiver.url])
+    assert sorted(one.webhook.url for [one] in first if one.webhook) == sorted([bad.url, receiver.url])
 
 
 def test_many_are_sent_in_one_go_in_their_order(tell: Tell, hook: Hook, receiver: Receiver) -> None:
@@ -275,6 +275,43 @@ def test_a_mail_server_that_is_away_is_tried_again(tell: Tell, people: People, s
     with later(31):
         deliver_due()
     assert (len(mail.outbox), Delivery.objects.get().state) == (1, SENT)
+
+
+def test_all_of_a_day_come_in_one_mail_for_who_wants_that(tell: Tell, people: People, settings: Any) -> None:
+    people.vera.email = "vera@example.org"
+    people.vera.save(update_fields=["email"])
+    actions.choose_mail(people.vera, ["job.failed"], daily=True, actor="vera")
+    morning = next_daily(clock.now().astimezone(UTC))
+    with clock.shifted(morning - timedelta(minutes=1) - clock.now()):
+        first, second = tell(), tell(subject="job-2")
+        tell(kind=Kind.MESSAGE)
+        deliver_due()
+        assert [sent.subject for sent in mail.outbox] == ["Job train failed: exit code 1."], "what is urgent, at once"
+    with clock.shifted(morning + timedelta(seconds=1) - clock.now()):
+        third = tell(subject="job-3")
+        settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+        settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", 1
+        deliver_due()
+        settings.EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
+    with clock.shifted(morning + timedelta(minutes=1) - clock.now()):
+        deliver_due()
+        _, sent = mail.outbox
+        line = "Job train failed: exit code 1. http://localhost:8000/jobs/1/"
+        assert (sent.subject, sent.body) == ("2 notices from Berth", f"Hello Vera,\n\n{line}\n\n{line}\n")
+        assert set(Delivery.objects.filter(state=SENT, daily=True).values_list("notice", flat=True)) == {
+            first.pk,
+            second.pk,
+        }
+        assert Delivery.objects.get(notice=third).next_at == morning + timedelta(days=1)
+    with clock.shifted(morning + timedelta(days=1, minutes=1) - clock.now()):
+        deliver_due()
+        assert mail.outbox[2].subject == "Job train failed: exit code 1."
+
+
+def test_the_next_morning_is_today_or_tomorrow() -> None:
+    six = datetime(2026, 3, 7, 6, tzinfo=UTC)
+    assert next_daily(six - timedelta(seconds=1)) == six
+    assert next_daily(six) == six + timedelta(days=1)
 
 
 def test_a_subject_has_no_line_breaks(people: People) -> None:

@@ -91,10 +91,13 @@ def test_mail_is_chosen_on_the_page_by_who_has_an_address(signed_in: SignIn, peo
     page = text(client.get("/notices/"))
     assert re.findall(r'value="([a-z.]+)"[^>]* checked', page) == ["job.failed", "sweep.finished"]
     client.post("/notices/mail/", {"kinds": ["nonsense"]})
-    assert access.mailed_kinds(people.vera) == ["job.failed", "sweep.finished"]
+    assert access.mail_choice(people.vera) == access.MailChoice(["job.failed", "sweep.finished"])
+    client.post("/notices/mail/", {"kinds": ["job.failed"], "daily": "on"})
+    assert access.mail_choice(people.vera) == access.MailChoice(["job.failed"], daily=True)
+    assert re.search(r'name="daily"[^>]*checked', text(client.get("/notices/")))
     client.post("/notices/mail/")
-    assert access.mailed_kinds(people.vera) == []
-    assert AuditEvent.objects.filter(verb="notices.mail").count() == 2
+    assert access.mail_choice(people.vera) == access.MailChoice([])
+    assert AuditEvent.objects.filter(verb="notices.mail").count() == 3
 
 
 def test_a_mail_that_was_given_up_is_said_beside_its_notice(signed_in: SignIn, people: People, tell: Tell) -> None:

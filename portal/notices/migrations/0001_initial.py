@@ -57,6 +57,7 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('channel', models.CharField(choices=[('mail', 'Mail'), ('webhook', 'Webhook')], max_length=10)),
                 ('state', models.CharField(choices=[('waiting', 'Waiting'), ('sent', 'Sent'), ('failed', 'Given up')], default='waiting', max_length=10)),
+                ('daily', models.BooleanField(default=False)),
                 ('next_at', models.DateTimeField(default=portal.lib.clock.now, null=True)),
                 ('leased_until', models.DateTimeField(null=True)),
                 ('tries', models.PositiveSmallIntegerField(default=0)),
@@ -76,6 +77,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('kind', models.CharField(choices=[('job.succeeded', 'A job succeeded'), ('job.failed', 'A job failed, timed out, was lost, or somebody else cancelled it'), ('job.gpus_idle', 'The GPUs of a job do nothing'), ('sweep.finished', 'All points of a sweep have ended'), ('schedule.paused', 'Berth paused a schedule'), ('quota.asked', 'Somebody asks for GPUs that you may grant'), ('quota.decided', 'A request of yours for GPUs was decided, or asked back'), ('quota.delegated', 'Somebody lets you decide about GPUs for them, or no longer'), ('grant.ends', 'GPUs granted to you or your team end soon, or were revoked'), ('budget.reached', 'A budget that you look after reaches 50, 80 or 100 %'), ('week.over', 'What a team that you lead spent last week'), ('message', 'A lead or an administrator writes to you'), ('work.stopped', 'Somebody else stops what you run, or will'), ('webhook.test', 'A test of a webhook')], max_length=20)),
+                ('daily', models.BooleanField(default=False)),
                 ('user', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='mail_wishes', to=settings.AUTH_USER_MODEL)),
             ],
             options={
