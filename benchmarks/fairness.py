@@ -108,6 +108,8 @@ def _people(team: str) -> list[str]:
 class _Quiet:
     """Only listens."""
 
+    preemptible = False
+
     def moved(self, allocation: Any, transition: Any) -> None:
         pass
 

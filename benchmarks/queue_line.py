@@ -70,6 +70,8 @@ def _by_admission(placed: int) -> int:
 class _Owner:
     """Only listens."""
 
+    preemptible = False
+
     def moved(self, allocation: Any, transition: Any) -> None:
         pass
 

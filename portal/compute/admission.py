@@ -54,12 +54,23 @@ def never_fits(need: Need, empty: Sequence[Room] | None = None) -> str:
 class Round:
     """The room and the limits in one round of admission: what is placed takes of both.
 
-    `passed` are the columns of those that cannot be placed in this round, whoever of them comes first in line.
+    `passed` are the columns of those that cannot be placed in this round, whoever of them comes first in line. What
+    would have to borrow from other teams is `put_off` until `lend`: what has room within its own limits goes first.
     """
 
     def __init__(self) -> None:
         self.free, self.empty = rooms(), empty_rooms()
         self.passed: set[frozenset[tuple[str, Any]]] = set()
+        self.put_off: set[frozenset[tuple[str, Any]]] | None = set()
+
+    def lend(self) -> bool:
+        """What needs to borrow is placed too from now on; False where nothing was put off."""
+        before, self.put_off = self.put_off, None
+        return bool(before)
+
+    @property
+    def left_out(self) -> set[frozenset[tuple[str, Any]]]:
+        return self.passed | (self.put_off or set())
 
     @cached_property
     def closed(self) -> str:
@@ -73,13 +84,15 @@ class Round:
     def seated(self, queue: Iterable[Allocation]) -> Iterator[tuple[Allocation, Room, list[GpuDevice]]]:
         """Who is placed where, with which devices."""
         for waiting in queue:
-            if any(all(getattr(waiting, name) == value for name, value in alike) for alike in self.passed):
+            if any(all(getattr(waiting, name) == value for name, value in alike) for alike in self.left_out):
                 continue
             need = Need.of(waiting)
             if limit := self.limits.reached(*whose(waiting)):
                 self._pass(**limit.alike(waiting))
                 if self.limits.owed(*whose(waiting)):
                     self.limits.take(waiting)  # others borrow no more of what it waits for
+            elif self.put_off is not None and (limit := self.limits.borrowed_of(*whose(waiting))):
+                self.put_off.add(frozenset(limit.alike(waiting).items()))
             elif room := best(self.free, need):
                 self.limits.take(waiting)
                 yield waiting, room, room.take(need)
@@ -103,8 +116,10 @@ def availability(
     kind = "workspace" if rank == Rank.INTERACTIVE else "job"
     newcomer = Allocation(user=user, team=paying, owner_kind=kind, line_at=clock.now() - HEAD_START[rank])
     before = line.before(newcomer, _eligible(), BATCH) if paying else []
-    for _ in now.seated(line.in_order(_eligible(), before)):
-        pass
+    ahead = line.in_order(_eligible(), before)
+    placed = {waiting.pk for waiting, _, _ in now.seated(ahead)}
+    if now.lend():
+        placed |= {waiting.pk for waiting, _, _ in now.seated(one for one in ahead if one.pk not in placed)}
     starts = forecast.known()
     return {
         size.slug: _availability(Need.of(size), newcomer, now, len(before), starts.get((kind, size.slug)))
@@ -161,18 +176,21 @@ def admit() -> list[str]:
     if maintenance():
         return placed
     now: Round | None = None
-    while len(placed) < BATCH and (batch := _next_in_line(now)):
-        now = now or Round()
-        for waiting, room, devices in now.seated(batch):
-            _place(waiting, room, devices)
-            placed.append(waiting.pk)
+    while len(placed) < BATCH:
+        if batch := _next_in_line(now):
+            now = now or Round()
+            for waiting, room, devices in now.seated(batch):
+                _place(waiting, room, devices)
+                placed.append(waiting.pk)
+        elif now is None or not now.lend():
+            break
     return placed
 
 
 def _next_in_line(now: Round | None) -> list[Allocation]:
     """Without those that were passed; locked."""
     waiting = _eligible()
-    for alike in now.passed if now else ():
+    for alike in now.left_out if now else ():
         waiting = waiting.exclude(**dict(alike))
     ids = line.first(waiting, BATCH)
     return line.in_order(waiting.select_for_update(of=("self",)), ids)

@@ -73,9 +73,12 @@ class Limit:
     def allows(self, amount: Decimal) -> bool:
         return self.reach is None or self.used + amount <= self.reach
 
+    def needs_borrowing(self, amount: Decimal) -> bool:
+        return self.limit is not None and self.used + amount > self.limit
+
     def owes(self, amount: Decimal) -> bool:
         """There would be room for it if nothing were lent."""
-        return self.limit is not None and not self.allows(amount) and self.used + amount <= self.limit
+        return self.limit is not None and not self.allows(amount) and not self.needs_borrowing(amount)
 
     def shared(self) -> str:
         """`2 borrowed` or `1 lent`; nothing otherwise."""
@@ -232,8 +235,17 @@ class Limits:
 
     def reached(self, user: str, team: str, wanted: Amounts) -> Limit | None:
         """The first that so much more would exceed, the person's before the team's."""
-        limits = ((self.of(scope, who, name), amount) for name, amount, scope, who in self._limited(user, team, wanted))
+        limits = self._each(user, team, wanted)
         return next((limit for limit, amount in limits if not limit.allows(amount)), None)
+
+    def borrowed_of(self, user: str, team: str, wanted: Amounts) -> Limit | None:
+        """The first beyond which something would have to be borrowed."""
+        limits = self._each(user, team, wanted)
+        return next((limit for limit, amount in limits if limit.needs_borrowing(amount)), None)
+
+    def _each(self, user: str, team: str, wanted: Amounts) -> Iterator[tuple[Limit, Decimal]]:
+        for name, amount, scope, who in self._limited(user, team, wanted):
+            yield self.of(scope, who, name), amount
 
     def owed(self, user: str, team: str, wanted: Amounts) -> Limit | None:
         """The limit that stands against it only because others have borrowed of it."""

@@ -52,11 +52,8 @@ def test_the_list_has_pages_and_asks_as_often_for_many_as_for_one(
 def test_mail_is_chosen(vera: Caller) -> None:
     assert vera.get("/notices/mail/").json() == {"kinds": [], "daily": False}
     chosen = vera.send("PUT", "/notices/mail/", {"kinds": ["sweep.finished", "job.failed"]})
-    assert (
-        chosen.json()
-        == {"kinds": ["job.failed", "sweep.finished"], "daily": False}
-        == vera.get("/notices/mail/").json()
-    )
+    now = {"kinds": ["job.failed", "sweep.finished"], "daily": False}
+    assert chosen.json() == now == vera.get("/notices/mail/").json()
     daily = vera.send("PUT", "/notices/mail/", {"kinds": ["job.failed"], "daily": True})
     assert daily.json() == {"kinds": ["job.failed"], "daily": True}
     assert_problem(vera.send("PUT", "/notices/mail/", {"kinds": ["webhook.test"]}), 422, "kinds.0")

@@ -1,11 +1,13 @@
 """A week of three teams with shares 1, 2 and 3, a thousand jobs and bursts: who gets how much, who waits how long."""
 
+from collections import Counter
 from itertools import pairwise
 
 import pytest
 from django.db import transaction
 
 from benchmarks.fairness import CORES, SHARES, Course, Job, course, week
+from portal.quotas.models import ResourceLimit
 
 WHOLE = sum(SHARES.values())
 
@@ -55,6 +57,27 @@ def test_the_order_of_one_person_is_the_order_in_which_they_sent(seen: Course) -
         for n in (1, 2):
             own = sorted((job for job in seen.begun if job.person == f"{team}-{n}"), key=lambda job: job.number)
             assert all(seen.begun[one] <= seen.begun[other] for one, other in pairwise(own))
+
+
+@pytest.mark.django_db
+def test_teams_that_lend_use_what_others_leave_and_have_their_own_as_soon_as_jobs_end() -> None:
+    """Two cores for each team, all of them lent. amber has all six while it is alone; birch comes, then cedar."""
+    lent = {"each_team": CORES // 3, "team_lends": CORES // 3, "team_borrows": CORES}
+    sent = [("amber", 0.0, 90), ("birch", 6.0, 40), ("cedar", 12.0, 10)]
+    arrivals = [(team, at) for team, at, number in sent for _ in range(number)]
+    jobs = [Job(n, team, f"{team}-1", at, 1 + n % 2 / 2) for n, (team, at) in enumerate(arrivals)]
+    ResourceLimit.objects.create(resource="cpu", **lent)
+    seen, longest = course(jobs), 1.5
+    holding = {moment.hour: _holding(seen, moment.hour) for moment in seen.moments}
+    assert holding[5.5] == Counter(amber=6)
+    assert holding[6 + longest] == Counter(amber=2, birch=4), "what cedar leaves is for who has had least"
+    assert holding[12 + longest] == Counter(amber=2, birch=2, cedar=2)
+    waiting = {moment.hour: moment.waiting.total() for moment in seen.moments}
+    assert all(held.total() == CORES for hour, held in holding.items() if waiting[hour]), "nothing idles"
+
+
+def _holding(seen: Course, hour: float) -> Counter[str]:
+    return Counter(job.team for job, begun in seen.begun.items() if begun <= hour < begun + job.takes)
 
 
 def _waits(seen: Course, person: str) -> list[float]:
