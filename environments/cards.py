@@ -11,8 +11,8 @@ from environments.models import Template, Workspace
 from environments.states import UP, W, WorkspaceState, state_of
 from environments.versions import Update, update_for
 from portal.compute.models import Activity, Allocation, Size
+from portal.compute.node_page import emptied
 from portal.compute.states import Phase, Reason
-from portal.lib import clock, words
 from portal.lib.money import Money
 from portal.lib.words import plain
 from portal.quotas.models import gpu_words
@@ -105,17 +105,9 @@ def card(
         update=update_for(workspace) if Right.OWN in rights else None,
         idle=idle,
         with_gpus=workspace.size.gpu_class_id is not None,
-        drain=_drain(allocation),
+        drain=emptied(allocation),
         idle_actions=_idle_actions(workspace, state) if idle and idle.warning and Right.MANAGE in rights else [],
     )
-
-
-def _drain(allocation: Allocation | None) -> str:
-    node = allocation.node if allocation and allocation.open else None
-    if node is None or node.drain_at is None:
-        return ""
-    when = words.point(node.drain_at, clock.now())
-    return f"{node} is emptied ({node.cordoned_because}). It is stopped there at {when}; your files stay."
 
 
 def _idle_actions(workspace: Workspace, state: WorkspaceState) -> list[Action]:

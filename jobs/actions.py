@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from celery.exceptions import SoftTimeLimitExceeded
 from django.conf import settings
 from django.db import transaction
 from django.db.models import Q
@@ -104,6 +105,8 @@ def begin_due() -> None:
                     _begin(job, "jobs")
             except Problem as problem:
                 _finish(job, J.FAILED, Reason.ENGINE_ERROR, problem.detail)
+            except SoftTimeLimitExceeded:
+                raise
             except Exception:
                 logger.exception("job %s begins later: a bug on our side", pk)
                 Job.objects.filter(pk=pk).update(begin_at=clock.now() + POSTPONED)

@@ -25,6 +25,7 @@ from jobs.submission import written
 from portal.accounts.models import User
 from portal.compute import log_page, queue
 from portal.compute.log_page import Addresses, LogView
+from portal.compute.node_page import emptied
 from portal.compute.states import Phase, Reason
 from portal.lib import clock, plots, words
 from portal.lib.money import Money
@@ -70,6 +71,7 @@ def detail(user: User, job: Job) -> dict[str, Any]:
         "job": job,
         "command": written(job.command),
         "facts": _facts(job, card) + _idle_gpus(attempts),
+        "drain": emptied(attempts[0].allocation) if attempts else "",
         "attempts": [attempt_row(attempt) for attempt in attempts],
         "plots": plotted(job),
         "metrics": _use(attempts),

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from celery.exceptions import SoftTimeLimitExceeded
 from django.db import transaction
 from django.db.models import DurationField, ExpressionWrapper, F, OuterRef, QuerySet, Subquery, Value
 
@@ -181,6 +182,8 @@ def run_due() -> None:
         for pk in rows.values_list("pk", flat=True)[:BATCH]:
             try:
                 act(pk)
+            except SoftTimeLimitExceeded:  # the next tick goes on; nothing is wrong with the schedule
+                raise
             except Exception:
                 logger.exception("schedule %s could not be run", pk)
                 _postpone(pk, skip)

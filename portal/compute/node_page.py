@@ -9,8 +9,10 @@ from django.db.models import QuerySet, Sum
 from portal.accounts.models import User
 from portal.compute.board import Holder, View
 from portal.compute.models import GIB, Allocation, Node
+from portal.compute.owners import owner_of
 from portal.compute.placement import Need
 from portal.compute.states import PLACED, Desired, Phase
+from portal.lib import clock, words
 from portal.lib.words import plain
 
 
@@ -37,6 +39,16 @@ class Capacity:
 
 def placed_on(node: Node) -> QuerySet[Allocation]:
     return Allocation.objects.filter(node=node, phase__in=PLACED).select_related("user", "team").order_by("created_at")
+
+
+def emptied(allocation: Allocation | None) -> str:
+    """That its node is, when it is stopped there, and what becomes of it; nothing where it may stay."""
+    node = allocation.node if allocation and allocation.open else None
+    if allocation is None or node is None or node.drain_at is None:
+        return ""
+    when = words.point(node.drain_at, clock.now())
+    because, moves = node.cordoned_because.rstrip("."), owner_of(allocation).moves
+    return f"{node} is emptied ({because}). It is stopped there at {when}. {moves}"
 
 
 def runs(viewer: User, node: Node, rows: Sequence[Allocation]) -> list[Run]:

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable
 from datetime import timedelta
 
+from celery.exceptions import SoftTimeLimitExceeded
 from django.db import connection, transaction
 
 from portal.compute import admission
@@ -35,6 +36,8 @@ def tick(name: str, look: Callable[[str], None]) -> None:
     for body in _extra:
         try:
             body()
+        except SoftTimeLimitExceeded:
+            raise
         except Exception:
             logger.exception("part of the tick failed: %s", body.__qualname__)
 

@@ -6,6 +6,8 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any
 
+from celery.exceptions import SoftTimeLimitExceeded
+
 from portal.lib import clock
 
 logger = logging.getLogger(__name__)
@@ -28,9 +30,11 @@ class Postponed:
 
     @contextmanager
     def trying(self, pk: Any) -> Iterator[None]:
-        """What the block raises is logged, and the row left alone for POSTPONED."""
+        """What the block raises is logged, and the row left alone for POSTPONED; but not that time is up."""
         try:
             yield
+        except SoftTimeLimitExceeded:
+            raise
         except Exception:
             logger.exception("%s of %s is postponed: a bug on our side", self._work, pk)
             self._until[pk] = clock.now() + POSTPONED

@@ -74,7 +74,7 @@ def test_owners_are_told_at_once_and_workspaces_run_until_then(
         f"fake is emptied (New {{disks}}): churn is stopped at {when}. Save your work; your files stay"
     )
     shown = signed_in(people.vera).get(f"/workspaces/{made.pk}/").content.decode()
-    assert f"fake is emptied (New {{disks}}). It is stopped there at {when}" in shown
+    assert f"fake is emptied (New {{disks}}). It is stopped there at {when}. Save your work;" in shown
     node_actions.end_due()
     settle()
     assert latest(made).phase == Phase.RUNNING
@@ -119,14 +119,17 @@ def test_suspended_ones_are_stopped_too(node: Node, make_workspace: Make, settle
 
 
 def test_a_job_that_ends_in_time_has_ended_well(
-    people: People, node: Node, submit: Make, tick: Make, fake_engine: Any
+    signed_in: SignIn, people: People, node: Node, submit: Make, tick: Make, fake_engine: Any
 ) -> None:
     job = submit()
     tick()
     drain(node)
     assert "tried again elsewhere" in texts(people.vera)[0]
+    client, told = signed_in(people.vera), "fake is emptied (New {disks}). It is stopped there at"
+    assert told in client.get(f"/jobs/{job.pk}/").content.decode()
     fake_engine.end(now_running(job), 0)
     tick()
+    assert told not in client.get(f"/jobs/{job.pk}/").content.decode()
     with clock.shifted(HOUR):
         node_actions.end_due()
         tick()

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from celery.exceptions import SoftTimeLimitExceeded
 from django.db import connection
 
 from environments.models import Template
@@ -224,6 +225,25 @@ def test_a_fault_costs_one_run_and_no_other_schedule(
         assert due(broken) == first + timedelta(days=1)
     assert "fault in Berth" in broken.note
     assert [job.schedule_id for job in Job.objects.all()] == [sound.pk]
+
+
+def test_a_worker_whose_time_is_up_costs_no_run(
+    schedule: Scheduling, tick: Tick, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after a machine slept in the middle of it."""
+    made = schedule()
+    first = due(made)
+
+    def interrupted(*_: Any, **__: Any) -> Job:
+        raise SoftTimeLimitExceeded
+
+    with at(first):
+        with monkeypatch.context() as patched, pytest.raises(SoftTimeLimitExceeded):
+            patched.setattr(actions, "submit", interrupted)
+            scheduling.run_due()
+        assert due(made) == first
+        tick()
+    assert (made.note, Job.objects.get().schedule_id) == ("", made.pk)
 
 
 def test_paused_it_makes_nothing_and_resumed_nothing_is_made_up_for(schedule: Scheduling, tick: Tick) -> None:
