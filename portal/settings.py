@@ -30,6 +30,7 @@ env = environ.FileAwareEnv(
     BERTH_JOB_FILES_DAYS=(int, 90),
     BERTH_EXECUTE_SOCKET=(str, ""),
     BERTH_INSTANCE=(str, "local"),
+    BERTH_INTERACTIVE_FIRST=(bool, True),
     BERTH_LIVE_ADDRESS=(str, "127.0.0.1:8002"),
     BERTH_LOG_DAYS=(int, 90),
     BERTH_LOG_GB=(float, 1.0),
@@ -137,6 +138,7 @@ RELAY_ADDRESS = env("BERTH_RELAY_ADDRESS")
 FILES_ADDRESS = env("BERTH_FILES_ADDRESS")
 PORTAL_URL = env("BERTH_PORTAL_URL").rstrip("/")
 WORKSPACE_URL = env("BERTH_WORKSPACE_URL")
+INTERACTIVE_FIRST = env("BERTH_INTERACTIVE_FIRST")
 AGENT_NODE = env("BERTH_AGENT_NODE")
 VOLUMES = env("BERTH_VOLUMES") or (
     "/var/lib/docker/volumes" if RUNTIME == "docker" else str(BERTH_DATA / "runtime/volumes")

@@ -21,7 +21,7 @@ from django.db.models import DurationField, ExpressionWrapper, F
 from portal.compute import line
 from portal.compute.models import Allocation, GpuDevice, Size
 from portal.compute.placement import Need, Room, best, rooms
-from portal.compute.states import HEAD_START, PLACED, Rank
+from portal.compute.states import PLACED
 from portal.lib import clock, words
 from portal.live.redis import Unavailable
 
@@ -89,7 +89,7 @@ def _wishes() -> list[Wish]:
     rows = line.waiting().filter(team__held_back="").defer("spec")
     first = line.in_order(rows, line.first(rows, LOOKED_AT))
     wishes = [Wish(row.pk, Need.of(row), (row.owner_kind, row.size_id)) for row in first]
-    urgent = sum(row.created_at - row.line_at >= HEAD_START[Rank.INTERACTIVE] for row in first)
+    urgent = sum(row.created_at - row.line_at >= line.urgent_from() for row in first)
     sizes = list(Size.objects.filter(retired=False))
     return [*wishes[:urgent], *_newcomers("workspace", sizes), *wishes[urgent:], *_newcomers("job", sizes)]
 

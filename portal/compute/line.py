@@ -1,10 +1,10 @@
 """The line: in which order what waits gets a place.
 
-What people wait for in front of a screen goes first, and with it what has waited for a week. Of two alike in this, that
-of the team goes first that has had least for its share; within a team that of the person who has had least; and within
-what is one person's, what came earlier by `line_at`, which gives ranks their head start. Whatever stands before
-something counts as if its team and person had had it already, for shares.ADVANCE: so what one sends in a burst stands
-between what others send, not before it. In the literature this is start-time fair queueing.
+What people wait for in front of a screen goes first, where INTERACTIVE_FIRST is set, and with it what has waited for a
+week. Of two alike in this, that of the team goes first that has had least for its share; within a team that of the person
+who has had least; and within what is one person's, what came earlier by `line_at`, which gives ranks their head start.
+Whatever stands before something counts as if its team and person had had it already, for shares.ADVANCE: so what one
+sends in a burst stands between what others send, not before it. In the literature this is start-time fair queueing.
 """
 
 from collections.abc import Collection
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from django.conf import settings
 from django.db import connection
 from django.db.models import F, QuerySet
 
@@ -63,6 +64,12 @@ class Spot:
     held_back: str
 
 
+def urgent_from() -> timedelta:
+    """What has such a head start goes before all jobs; where nothing does, more than anything has."""
+    most = HEAD_START[Rank.INTERACTIVE]
+    return most if settings.INTERACTIVE_FIRST else 2 * most
+
+
 def waiting() -> QuerySet[Allocation]:
     """What waits for a place, in no order."""
     return Allocation.objects.filter(phase=Phase.PENDING, desired=Desired.RUN).order_by()
@@ -99,7 +106,7 @@ def _spots(
         sql += " UNION ALL SELECT %s, %s, %s, 1, 0, 0, %s, %s, %s, ''"
         whose = (newcomer.pk, newcomer.team_id, newcomer.user_id)
         of_rows += (*whose, newcomer.created_at, newcomer.line_at, newcomer.team.share)
-    urgent: list[Any] = [HEAD_START[Rank.INTERACTIVE], clock.now() - LONGEST]
+    urgent: list[Any] = [urgent_from(), clock.now() - LONGEST]
     with connection.cursor() as cursor:
         cursor.execute(_ORDER.format(rows=sql, which=which), [*shares.arguments(), *urgent, *of_rows, *arguments])
         return {pk: Spot(number, held_back) for pk, number, held_back in cursor.fetchall()}

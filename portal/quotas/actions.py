@@ -9,7 +9,7 @@ from django.db import transaction
 from django.db.models import F
 
 from portal.accounts.access import team_for
-from portal.accounts.models import User
+from portal.accounts.models import Team, User
 from portal.audit.actions import record
 from portal.lib import clock
 from portal.lib.errors import Conflict, Forbidden, Invalid, Next
@@ -88,9 +88,9 @@ def drafted(user: User, wish: Wish) -> QuotaRequest:
     )
 
 
-def _hold(requester: User) -> None:
-    """What one person is given is decided one after another, because it depends on what they have already."""
-    User.objects.select_for_update(no_key=True).get(pk=requester.pk)
+def _hold(whose: User | Team) -> None:
+    """What a person or a team is given is decided one after another: it depends on what they have already."""
+    type(whose)._base_manager.select_for_update(no_key=True).get(pk=whose.pk)
 
 
 def _approve_by(verdict: Verdict, request: QuotaRequest) -> QuotaRequest:
@@ -137,7 +137,7 @@ def approve(
     Raises Forbidden, Invalid for `count` and `until`, and Conflict when somebody was first.
     """
     rights = access.rights_on(by, request)
-    _hold(request.requester)
+    _hold(request.requester if request.personal else request.team)
     if request.version != version:
         raise _too_late(request)
     given = request.standing[0] if count is None else _within(count, request.count)

@@ -138,13 +138,13 @@ def test_of_two_who_confirm_at_once_one_wins(people: People, once: QuotaRequest,
     assert AuditEvent.objects.filter(verb="quota.approved").count() == 1
 
 
-@pytest.mark.django_db(transaction=True)
-def test_at_the_same_moment_one_wins_too(people: People, once: QuotaRequest, bo: Any) -> None:
-    User.objects.filter(pk=bo.pk).update(is_staff=True)
+def approved_at_once(*pairs: tuple[str, QuotaRequest]) -> list[str]:
+    """What each of these people made of each of these requests, or why not, in alphabetical order."""
     said: list[str] = []
+    barrier = Barrier(len(pairs))
 
-    def confirm(user: User) -> None:
-        mine = access.request_for(user, once.pk)
+    def approve(user: User, wish: QuotaRequest) -> None:
+        mine = access.request_for(user, wish.pk)
         barrier.wait()
         try:
             said.append(actions.approve(mine, mine.version, by=user).state)
@@ -153,14 +153,32 @@ def test_at_the_same_moment_one_wins_too(people: People, once: QuotaRequest, bo:
         finally:
             connection.close()
 
-    people_at_once = [User.objects.get(username=name) for name in ("ada", "bo")]
-    barrier = Barrier(len(people_at_once))
-    threads = [Thread(target=confirm, args=[user]) for user in people_at_once]
+    threads = [Thread(target=approve, args=[User.objects.get(username=name), wish]) for name, wish in pairs]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert sorted(said) == ["approved", "decided"]
+    return sorted(said)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_at_the_same_moment_one_wins_too(people: People, once: QuotaRequest, bo: Any) -> None:
+    User.objects.filter(pk=bo.pk).update(is_staff=True)
+    assert approved_at_once(("ada", once), ("bo", once)) == ["approved", "decided"]
+    assert Grant.objects.count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("personal", [True, False])
+def test_two_parts_approved_at_the_same_moment_count_together(
+    people: People, wish: QuotaRequest, signed_in: SignIn, bo: Any, personal: bool
+) -> None:
+    GpuClass.objects.update(two_approvers_from=2)
+    User.objects.filter(pk=bo.pk).update(is_staff=True)
+    asked(signed_in(people.vera))
+    QuotaRequest.objects.update(personal=personal)
+    parts = QuotaRequest.objects.order_by("pk")
+    assert approved_at_once(("ada", parts[0]), ("bo", parts[1])) == ["approved", "approved_once"]
     assert Grant.objects.count() == 1
 
 

@@ -132,6 +132,13 @@ def test_what_somebody_sits_before_goes_first_also_of_a_team_that_had_more(peopl
     assert order() == [screen, batch]
 
 
+def test_where_it_need_not_it_stands_among_the_jobs_of_its_team(people: People, ask: Ask, settings: Any) -> None:
+    settings.INTERACTIVE_FIRST = False
+    ran(ask(people.vera), hours=20)
+    batch, own, screen = ask(people.oda), ask(people.vera), ask(people.vera, Rank.INTERACTIVE)
+    assert order() == [batch, screen, own]
+
+
 def test_what_has_waited_a_week_goes_first(people: People, ask: Ask) -> None:
     ran(ask(people.vera), hours=20)
     old = ask(people.vera)
