@@ -1,10 +1,10 @@
 """The line: in which order what waits gets a place.
 
 What people wait for in front of a screen goes first, where INTERACTIVE_FIRST is set, and with it what has waited for a
-week. Of two alike in this, that of the team goes first that has had least for its share; within a team that of the person
-who has had least; and within what is one person's, what came earlier by `line_at`, which gives ranks their head start.
-Whatever stands before something counts as if its team and person had had it already, for shares.ADVANCE: so what one
-sends in a burst stands between what others send, not before it. In the literature this is start-time fair queueing.
+week. Of two alike in this, that of the team goes first that has had least for its share; within a team that of the
+person who has had least; and within what is one person's, what came earlier by `line_at`, which gives ranks their head
+start. Whatever stands before something counts as if its team and person had had it already, for shares.ADVANCE: so what
+one sends in a burst stands between what others send, not before it. In the literature this is start-time fair queueing.
 """
 
 from collections.abc import Collection

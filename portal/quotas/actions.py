@@ -90,7 +90,8 @@ def drafted(user: User, wish: Wish) -> QuotaRequest:
 
 def _hold(whose: User | Team) -> None:
     """What a person or a team is given is decided one after another: it depends on what they have already."""
-    type(whose)._base_manager.select_for_update(no_key=True).get(pk=whose.pk)
+    rows = Team.objects.all() if isinstance(whose, Team) else User.objects.all()
+    rows.select_for_update(no_key=True).get(pk=whose.pk)
 
 
 def _approve_by(verdict: Verdict, request: QuotaRequest) -> QuotaRequest:

@@ -36,7 +36,7 @@ SETTINGS = {
     "BERTH_ENGINE_URL": "Address of the container engine; Docker's usual socket if empty.",
     "BERTH_EXECUTE_SOCKET": "Where the agent runs programs in workspaces for `ssh`; in `BERTH_DATA/run` if empty.",
     "BERTH_INSTANCE": "Name of this installation on its engine: part of every container's name and labels.",
-    "BERTH_INTERACTIVE_FIRST": "Whether workspaces go before all jobs in line; otherwise as jobs that came 12 hours earlier.",
+    "BERTH_INTERACTIVE_FIRST": "Whether workspaces go before all jobs in line, or as if 12 hours earlier.",
     "BERTH_LIVE_ADDRESS": "Where `live` listens and the gateway finds it.",
     "BERTH_LOG_DAYS": "Days that the log of a run is kept after its end; 0 keeps all logs.",
     "BERTH_LOG_GB": "Most text that one run's log may have, in GB; what it writes beyond that is not kept.",
