@@ -315,7 +315,7 @@ def test_pages_ask_a_constant_number_of_questions(
     wish = Wish(gpu_class="a100", count=1, ends_at=clock.now() + timedelta(days=3), justification="More.")
     for _ in range(15):
         actions.ask(people.vera, wish, actor="vera")
-    with django_assert_max_num_queries(16):
+    with django_assert_max_num_queries(17):
         vera.get("/quota/")
     with django_assert_max_num_queries(8):
         ada.get("/approvals/")
