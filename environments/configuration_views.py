@@ -6,10 +6,11 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods
 
-from environments import access, configurations, launch_page, pages
+from environments import access, configurations, launch_page
 from environments.forms import RenameForm
 from portal.accounts.access import signed_in
 from portal.lib.errors import Invalid
+from portal.lib.refusals import sentence_of
 
 
 @login_required
@@ -25,7 +26,7 @@ def detail(request: HttpRequest, configuration_id: str) -> HttpResponse:
                 configurations.rename(configuration, form.cleaned_data["name"], actor=user.username)
                 return redirect("configuration", configuration.pk)
         except Invalid as problem:
-            form.add_error("name", pages.sentence_of(problem))
+            form.add_error("name", sentence_of(problem))
         status = 422
     context = {
         "saved": launch_page.saved_card(configuration, {}),

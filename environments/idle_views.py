@@ -8,13 +8,14 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.views.decorators.http import require_POST
 
-from environments import access, actions, change_views, pages
+from environments import access, actions, change_views
 from environments.access import Right
 from environments.forms import AutoStopForm, KeepForm
 from environments.idle import template_rule
 from portal.accounts.access import signed_in
 from portal.lib import clock
 from portal.lib.errors import Invalid, Problem
+from portal.lib.refusals import sentence_of
 
 
 @login_required
@@ -31,7 +32,7 @@ def extend(request: HttpRequest, workspace_id: str) -> HttpResponse:
         until = clock.now() + timedelta(hours=hours) if hours else None
         actions.extend(workspace, until, actor=user.username)
     except Problem as problem:
-        messages.error(request, pages.sentence_of(problem))
+        messages.error(request, sentence_of(problem))
     return redirect("workspace", workspace.pk)
 
 
@@ -46,5 +47,5 @@ def auto_stop(request: HttpRequest, workspace_id: str) -> HttpResponse:
             actions.set_auto_stop(workspace, form.cleaned_data["auto_stop_minutes"], actor=user.username)
             return redirect("workspace", workspace.pk)
         except Invalid as problem:
-            form.add_error("auto_stop_minutes", pages.sentence_of(problem))
+            form.add_error("auto_stop_minutes", sentence_of(problem))
     return change_views.page(request, workspace, auto_stop_form=form)

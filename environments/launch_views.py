@@ -11,7 +11,7 @@ from django.template.loader import render_to_string
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from environments import access, actions, cards, configurations, launch_page, links, pages
+from environments import access, actions, cards, configurations, launch_page, links
 from environments.access import Right
 from environments.launch import Launch
 from environments.launch_form import LaunchForm, initial_of
@@ -21,6 +21,7 @@ from environments.parameter_forms import put_errors
 from portal.accounts.access import signed_in, teams_of
 from portal.accounts.models import User
 from portal.lib.errors import Invalid
+from portal.lib.refusals import sentence_of
 from portal.usage import costs
 
 WORKSPACE = "workspace"
@@ -93,7 +94,7 @@ def relaunch(request: HttpRequest) -> HttpResponse:
     try:
         workspace = actions.create(user, asked, actor=user.username)
     except Invalid as problem:
-        messages.error(request, pages.sentence_of(problem))
+        messages.error(request, sentence_of(problem))
         if "template" in problem.fields:
             return redirect("workspace-new")
         return redirect(f"{reverse('workspace-launch', args=[asked.template])}?{query}")

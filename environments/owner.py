@@ -55,8 +55,8 @@ class WorkspaceOwner:
         actions.stop(Workspace.objects.get(pk=allocation.owner_id), actor=actor, message=message)
 
     def subjects(self, owner_ids: Collection[str]) -> dict[str, Subject]:
-        found = Workspace.objects.filter(pk__in=owner_ids).values_list("pk", "name", "stops_at")
-        return {pk: Subject(name, reverse("workspace", args=[pk]), stops_at) for pk, name, stops_at in found}
+        found = Workspace.objects.filter(pk__in=owner_ids).values_list("pk", "name", "stops_at", "idle_since")
+        return {pk: Subject(name, reverse("workspace", args=[pk]), *moments) for pk, name, *moments in found}
 
     @staticmethod
     def _image_of(allocation: Allocation) -> Image:

@@ -24,7 +24,6 @@ from portal.compute.log_page import Addresses, LogView
 from portal.compute.models import Activity, Allocation, Size, Transition
 from portal.compute.states import Rank, Reason
 from portal.lib import clock, words
-from portal.lib.errors import Problem
 from portal.usage import costs
 
 TAIL_LINES = 15
@@ -177,7 +176,3 @@ def hold_sentence(user: User, active: list[WorkspaceCard]) -> str:
     rate = costs.current_rate(user.username)
     what = "1 workspace holds" if len(holding) == 1 else f"{len(holding)} workspaces hold"
     return f"{what} compute, {words.money(rate)} per hour."
-
-
-def sentence_of(problem: Problem) -> str:
-    return " ".join(sentence for sentences in problem.fields.values() for sentence in sentences) or problem.detail

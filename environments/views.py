@@ -18,6 +18,7 @@ from portal.accounts.access import signed_in
 from portal.compute.answers import text_answer
 from portal.compute.log_reading import lines_after
 from portal.lib.errors import Conflict, Invalid, NotFound, Problem
+from portal.lib.refusals import sentence_of
 
 PAGE_SIZE = 50
 FRAGMENTS = ("header", "stage", "metrics", "details", "warning", "idle")
@@ -96,7 +97,7 @@ def _button(request: HttpRequest, workspace_id: str, action: Any, right: Right =
     try:
         action(workspace, actor=user.username)
     except (Conflict, Invalid) as problem:
-        messages.error(request, pages.sentence_of(problem))
+        messages.error(request, sentence_of(problem))
     return redirect("workspace", workspace.pk)
 
 
@@ -155,7 +156,7 @@ def rename(request: HttpRequest, workspace_id: str) -> HttpResponse:
             actions.rename(workspace, form.cleaned_data["name"], actor=user.username)
             return redirect("workspace", workspace.pk)
         except Problem as problem:
-            form.add_error("name", pages.sentence_of(problem))
+            form.add_error("name", sentence_of(problem))
     return change_views.page(request, workspace, rename_form=form)
 
 

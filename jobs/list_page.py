@@ -11,13 +11,14 @@ from environments.access import templates_for
 from environments.cards import Filter
 from environments.models import Template
 from jobs import access, cancelling, finding, pages
-from jobs.models import SavedView
 from jobs.states import JobState
+from portal.accounts import saved_views
 from portal.accounts.access import teams_of
 from portal.accounts.models import Team, User
 from portal.compute.states import Reason
 from portal.lib import words
 
+PAGE = "jobs"
 PAGE_SIZE = 50
 MOST_PEOPLE = 200
 CHOSEN = ("search", "template", "team", "owner")
@@ -49,7 +50,7 @@ def context(user: User, query: QueryDict) -> dict[str, Any]:
         "unseen": {name: query[name] for name in ("state", *NARROWED) if query.get(name)},
         "narrowed": [(said, _without(kept, name)) for name, said in _narrowed(asked)],
         "choices": _choices(user),
-        "saved": [_saved(view, kept) for view in SavedView.objects.filter(user=user)],
+        "saved": saved_views.of(user, PAGE, kept.urlencode()),
         "page": page,
         "query": kept.urlencode(),
         "cancel_all": _cancel_all(chosen, kept),
@@ -113,15 +114,6 @@ def _people(user: User) -> Choices:
     """Whose jobs one may look at; empty for who sees only their own."""
     named = [(one.username, one.get_full_name()) for one in finding.people(user)[:MOST_PEOPLE]]
     return [(finding.ALL, "All I may see"), *named] if named else []
-
-
-def _saved(view: SavedView, kept: QueryDict) -> dict[str, Any]:
-    return {
-        "name": view.name,
-        "url": f"?{view.query}",
-        "current": view.query == kept.urlencode(),
-        "forget": reverse("job-view-forget", args=[view.pk]),
-    }
 
 
 def _cancel_all(chosen: Any, kept: QueryDict) -> dict[str, Any] | None:

@@ -9,13 +9,14 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from environments.pages import sentence_of
-from jobs import access, cancelling, comparing, finding, list_page, outcomes, saved_views
+from jobs import access, cancelling, comparing, finding, list_page, outcomes
 from jobs.access import Right
 from jobs.cancelling import MOST, Cancelled
+from portal.accounts import saved_views
 from portal.accounts.access import signed_in
 from portal.lib import spreadsheets
 from portal.lib.errors import Invalid
+from portal.lib.refusals import sentence_of
 
 NAMED = 5
 """So many refusals are told one by one."""
@@ -111,7 +112,7 @@ def save_view(request: HttpRequest) -> HttpResponse:
     """The list as it is filtered now, under a name."""
     user, kept = signed_in(request.user), list_page.kept_of(request.POST)
     try:
-        saved_views.save(user, request.POST.get("view", ""), kept.urlencode(), actor=user.username)
+        saved_views.save(user, list_page.PAGE, request.POST.get("view", ""), kept.urlencode(), actor=user.username)
     except Invalid as problem:
         messages.error(request, sentence_of(problem))
     return redirect(_list(request.POST))
@@ -121,7 +122,7 @@ def save_view(request: HttpRequest) -> HttpResponse:
 @require_POST
 def forget_view(request: HttpRequest, view_id: int) -> HttpResponse:
     user = signed_in(request.user)
-    saved_views.forget(user, view_id, actor=user.username)
+    saved_views.forget(user, list_page.PAGE, view_id, actor=user.username)
     return redirect("jobs")
 
 

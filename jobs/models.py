@@ -247,19 +247,3 @@ class Artifact(models.Model):
 
     def __str__(self) -> str:
         return self.path
-
-
-class SavedView(models.Model):
-    """A name that somebody gave to a query string of their list of jobs."""
-
-    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="job_views")
-    name = models.CharField(max_length=40)
-    query = models.CharField(max_length=500, blank=True)
-    created_at = models.DateTimeField(default=clock.now)
-
-    class Meta:
-        ordering = ["name"]
-        constraints = [models.UniqueConstraint(fields=["user", "name"], name="job_view_name_once")]
-
-    def __str__(self) -> str:
-        return self.name

@@ -1,7 +1,7 @@
 """Answers compute's questions about allocations that are attempts of jobs."""
 
 from collections.abc import Collection, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.db import connection
 from django.db.models import F, OuterRef, Subquery
@@ -73,16 +73,23 @@ class JobOwner:
 
     def subjects(self, owner_ids: Collection[str]) -> dict[str, Subject]:
         runs = Allocation.objects.filter(owner_kind="job", owner_id=OuterRef("pk"), ended_at=None)
-        found = Job.objects.filter(pk__in=owner_ids).annotate(started_at=Subquery(runs.values("started_at")[:1]))
-        rows = found.values_list("pk", "name", "started_at", "max_duration_seconds")
+        found = Job.objects.filter(pk__in=owner_ids).annotate(
+            started_at=Subquery(runs.values("started_at")[:1]),
+            idle_since=Subquery(runs.values("attempt__idle_told_at")[:1]),
+        )
+        rows = found.values_list("pk", "name", "started_at", "max_duration_seconds", "idle_since")
         return {
-            pk: Subject(name, reverse("job", args=[pk]), start + timedelta(seconds=most) if start and most else None)
-            for pk, name, start, most in rows
+            pk: Subject(name, reverse("job", args=[pk]), _end_of(start, most), idle_since)
+            for pk, name, start, most, idle_since in rows
         }
 
     @staticmethod
     def _job(allocation: Allocation) -> Job:
         return Job.objects.select_related("owner", "team", "version__image").get(pk=allocation.owner_id)
+
+
+def _end_of(start: datetime | None, most_seconds: int | None) -> datetime | None:
+    return start + timedelta(seconds=most_seconds) if start and most_seconds else None
 
 
 def _keep(allocation: Allocation, found: Told, times: dict[int, str]) -> None:

@@ -12,7 +12,6 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from environments import dataset_versions
-from environments.pages import sentence_of
 from jobs import cron, pages, plan_access, scheduling, submit_page
 from jobs.access import Right, rights_on
 from jobs.models import Job
@@ -25,6 +24,7 @@ from portal.accounts.access import signed_in
 from portal.accounts.models import User
 from portal.lib import clock
 from portal.lib.errors import Invalid
+from portal.lib.refusals import sentence_of
 
 LATEST = 10
 

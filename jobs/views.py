@@ -9,7 +9,6 @@ from django.http import HttpRequest, HttpResponse, QueryDict, StreamingHttpRespo
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from environments.pages import sentence_of
 from jobs import access, actions, data_use, job_file, pages, submit_page, tensorboard
 from jobs.access import Right
 from jobs.file_form import FileForm
@@ -21,6 +20,7 @@ from portal.accounts.models import User
 from portal.compute.answers import text_answer
 from portal.compute.log_reading import lines_after
 from portal.lib.errors import Conflict, Invalid, NotFound
+from portal.lib.refusals import sentence_of
 
 FRAGMENTS = ("header", "facts", "plots", "use", "attempts", "artifacts")
 

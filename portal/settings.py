@@ -197,6 +197,7 @@ INSTALLED_APPS = [
     "portal.usage",
     "environments",
     "jobs",
+    "portal.administration",
     "portal.gateway",
     "portal.api",
     "portal.ui",

@@ -1,4 +1,4 @@
-"""User, Team, Membership, ApiToken, PublicKey and Secret."""
+"""User, Team, Membership, ApiToken, PublicKey, Secret and SavedView."""
 
 from typing import ClassVar, Self
 
@@ -165,3 +165,20 @@ class Secret(Sealed):
     def bound_to(self) -> str:
         whose = f"user-{self.owner_id}" if self.owner_id else f"team-{self.team_id}"
         return "\0".join(["secret", self.pk, whose, self.name, self.kind])
+
+
+class SavedView(models.Model):
+    """A name that somebody gave to a query string of a page, such as the list of jobs; `page` names its route."""
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="saved_views")
+    page = models.CharField(max_length=40)
+    name = models.CharField(max_length=40)
+    query = models.CharField(max_length=500, blank=True)
+    created_at = models.DateTimeField(default=clock.now)
+
+    class Meta:
+        ordering = ["name"]
+        constraints = [models.UniqueConstraint(fields=["user", "page", "name"], name="saved_view_name_once")]
+
+    def __str__(self) -> str:
+        return self.name

@@ -27,11 +27,12 @@ class Undeliverable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """`ends_at`: when it ends by its own rules, as far as anybody can say."""
+    """`ends_at`: when it ends by its own rules, `idle_since`: since when it does nothing; as far as anybody can say."""
 
     name: str
     url: str
     ends_at: datetime | None = None
+    idle_since: datetime | None = None
 
 
 class Owner(Protocol):

@@ -1,10 +1,10 @@
-"""What an action refused, beside the fields of the form that asked for it."""
+"""What an action refused: beside the fields of the form that asked for it, or as a sentence."""
 
 from collections.abc import Mapping
 
 from django import forms
 
-from portal.lib.errors import Invalid
+from portal.lib.errors import Invalid, Problem
 
 
 def show(form: forms.Form, problem: Invalid, names: Mapping[str, str] | None = None) -> None:
@@ -12,3 +12,8 @@ def show(form: forms.Form, problem: Invalid, names: Mapping[str, str] | None = N
     for field, sentences in (problem.fields or {"": [problem.detail]}).items():
         name = (names or {}).get(field, field)
         form.add_error(name if name in form.fields else None, sentences)
+
+
+def sentence_of(problem: Problem) -> str:
+    """Of all fields, for a message above the page."""
+    return " ".join(sentence for sentences in problem.fields.values() for sentence in sentences) or problem.detail

@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode
 
 from django.conf import settings
 from django.db.models import F, OuterRef, Subquery
 from django.utils.safestring import SafeString
 from django.utils.timezone import localtime
 
+from portal.accounts import saved_views
 from portal.accounts.models import Team, User
 from portal.compute import owners
 from portal.compute.models import Allocation, Transition
@@ -19,10 +20,11 @@ from portal.compute.states import Phase
 from portal.lib import clock, plots, words
 from portal.lib.money import Money
 from portal.quotas.models import gpu_words
-from portal.usage import access, budgets, periods, reports
+from portal.usage import access, budgets, idle_now, periods, reports
 from portal.usage.models import Budget
 from portal.usage.reports import GROUPS, Scope, Sum
 
+PAGE = "usage"
 LAYERS = 5
 ROWS = 100
 MOST_WAITS = 20_000
@@ -47,10 +49,13 @@ class Asked:
     by: str
     only: dict[str, str]
 
-    def link(self, **changes: Any) -> str:
-        """The same page with something else chosen; None takes a narrowing away."""
+    def query(self, **changes: Any) -> str:
+        """What asks for it, with something else chosen; None takes a narrowing away."""
         values: dict[str, Any] = {"scope": self.scope.slug, "period": self.period, "by": self.by} | self.only
-        return "?" + urlencode({name: value for name, value in (values | changes).items() if value is not None})
+        return urlencode({name: value for name, value in (values | changes).items() if value is not None})
+
+    def link(self, **changes: Any) -> str:
+        return f"?{self.query(**changes)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +99,8 @@ def page(user: User, wanted: Asked) -> dict[str, Any]:
         "per_hour": _money(reports.rate(scope)),
         "hours": whole.hours,
         "waits": _waits(scope, period),
+        "idle": idle_now.idle(wanted.scope.scope),
+        "looks_after": wanted.scope.slug != access.MINE,
         "bars": _bars(found, grouped, period, names),
         "legend": _legend(grouped, names),
         "by": BY[wanted.by],
@@ -101,6 +108,8 @@ def page(user: User, wanted: Asked) -> dict[str, Any]:
         "more": len(grouped) - ROWS,
         "days": _days(found, period),
         "export": wanted.link(),
+        "saved": saved_views.of(user, PAGE, wanted.query()),
+        "query": dict(parse_qsl(wanted.query())),
         **_budget(wanted),
     }
 
@@ -140,12 +149,13 @@ def _compared(now: Decimal, before: Decimal) -> str:
 def _waits(scope: Scope, period: periods.Period) -> str:
     """Median and nine tenths of what was placed: from the wish to its place."""
     placed = Transition.objects.filter(allocation=OuterRef("pk"), to_phase=Phase.ADMITTED).values("at")[:1]
-    rows = Allocation.objects.filter(created_at__gte=period.since, created_at__lt=period.until)
-    if scope.user:
-        rows = rows.filter(user__username=scope.user)
-    if scope.teams is not None:
-        rows = rows.filter(team__slug__in=scope.teams)
-    waits = rows.annotate(wait=Subquery(placed) - F("created_at")).exclude(wait=None).order_by("wait")
+    asked_for = Allocation.objects.filter(created_at__gte=period.since, created_at__lt=period.until)
+    waits = (
+        scope.allocations(asked_for)
+        .annotate(wait=Subquery(placed) - F("created_at"))
+        .exclude(wait=None)
+        .order_by("wait")
+    )
     found = [wait.total_seconds() for wait in waits.values_list("wait", flat=True)[:MOST_WAITS]]
     if not found:
         return ""

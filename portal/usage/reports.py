@@ -14,6 +14,7 @@ from django.db import connection
 from django.db.models import F, Q, QuerySet
 from django.db.models import Sum as Total
 
+from portal.compute.models import Allocation
 from portal.lib import clock
 from portal.usage.costs import SECONDS_PER_HOUR
 from portal.usage.models import UsageInterval
@@ -48,6 +49,11 @@ class Scope:
         rows = UsageInterval.objects.filter(**wanted).order_by()
         rows = rows.filter(user=self.user) if self.user else rows
         return rows if self.teams is None else rows.filter(team__in=self.teams)
+
+    def allocations(self, rows: QuerySet[Allocation]) -> QuerySet[Allocation]:
+        """Those of `rows` that are of this person or of these teams."""
+        rows = rows.filter(user__username=self.user) if self.user else rows
+        return rows if self.teams is None else rows.filter(team__slug__in=self.teams)
 
 
 @dataclass(slots=True)

@@ -1,12 +1,17 @@
 """Pages of usage and cost and of busy hours, usage as CSV, and a month in the columns of FOCUS."""
 
+from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
-from django.shortcuts import render
-from django.views.decorators.http import require_safe
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.views.decorators.http import require_POST, require_safe
 
+from portal.accounts import saved_views
 from portal.accounts.access import signed_in
 from portal.lib import spreadsheets
+from portal.lib.errors import Invalid
+from portal.lib.refusals import sentence_of
 from portal.usage import busy, focus, pages
 
 
@@ -17,6 +22,27 @@ def usage(request: HttpRequest) -> HttpResponse:
     user = signed_in(request.user)
     wanted = pages.asked(user, request.GET.dict())
     return render(request, "usage/usage.html", pages.page(user, wanted) | {"title": pages.title(wanted)})
+
+
+@login_required
+@require_POST
+def save_view(request: HttpRequest) -> HttpResponse:
+    """The page as it is narrowed now, under a name."""
+    user = signed_in(request.user)
+    query = pages.asked(user, request.POST.dict()).query()
+    try:
+        saved_views.save(user, pages.PAGE, request.POST.get("view", ""), query, actor=user.username)
+    except Invalid as problem:
+        messages.error(request, sentence_of(problem))
+    return redirect(f"{reverse(pages.PAGE)}?{query}")
+
+
+@login_required
+@require_POST
+def forget_view(request: HttpRequest, view_id: int) -> HttpResponse:
+    user = signed_in(request.user)
+    saved_views.forget(user, pages.PAGE, view_id, actor=user.username)
+    return redirect(pages.PAGE)
 
 
 @login_required

@@ -6,9 +6,11 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from jobs import actions, cancelling, saved_views
-from jobs.models import Job, SavedView
+from jobs import actions, cancelling
+from jobs.models import Job
 from jobs.states import FINAL, J
+from portal.accounts import saved_views
+from portal.accounts.models import SavedView
 from portal.audit.models import AuditEvent
 from portal.lib import clock
 from portal.lib.errors import Invalid
@@ -94,14 +96,14 @@ def test_a_view_is_saved_shown_and_forgotten(people: People, submit: Submit, sig
 
 def test_a_view_of_the_same_name_takes_the_place_of_the_other_and_there_is_an_end(people: People) -> None:
     for query in ("state=lost", "state=failed"):
-        saved_views.save(people.vera, "Mine", query, actor="vera")
+        saved_views.save(people.vera, "jobs", "Mine", query, actor="vera")
     assert SavedView.objects.get().query == "state=failed"
     for number in range(saved_views.MOST - 1):
-        saved_views.save(people.vera, f"view {number}", "", actor="vera")
-    saved_views.save(people.vera, "Mine", "", actor="vera")
+        saved_views.save(people.vera, "jobs", f"view {number}", "", actor="vera")
+    saved_views.save(people.vera, "jobs", "Mine", "", actor="vera")
     for name in ("one more", " ", "x" * 41, "a\nb"):
         with pytest.raises(Invalid):
-            saved_views.save(people.vera, name, "", actor="vera")
+            saved_views.save(people.vera, "jobs", name, "", actor="vera")
 
 
 def test_those_that_are_selected_are_cancelled_and_each_refusal_is_named(

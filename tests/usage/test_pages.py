@@ -1,6 +1,7 @@
 """The page of usage and cost, its export and the API: what each may see, and what the numbers are."""
 
 import csv
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from io import StringIO
@@ -88,6 +89,48 @@ def test_an_administrator_sees_all_teams_and_what_runs_now(people: People, used:
     assert "nine of ten within" in page
 
 
+def test_what_runs_and_does_nothing_is_shown_with_what_that_costs_to_who_may_end_it(
+    people: People, used: Any, make_workspace: Callable[..., Any], settle: Callable[..., None]
+) -> None:
+    *_, other = used
+    Workspace.objects.filter(pk=other.pk).update(idle_since=clock.now() - timedelta(minutes=59))
+    assert "does nothing" not in shown(enter(people.ada))
+    Workspace.objects.filter(pk=other.pk).update(idle_since=clock.now() - timedelta(hours=2))
+    page = shown(enter(people.ada)).partition("Runs now and does nothing")[2].partition("Spent each day")[0]
+    stop = f"/allocations/{other.allocation_id}/stop/"
+    assert all(said in page for said in (other.name, "Oda Berg", "€ 0.06", stop)), page
+    own = shown(enter(people.oda)).partition("Runs now and does nothing")[2]
+    assert "€ 0.06" in own
+    assert stop not in own, "of one's own, the page of it is enough"
+    for user in (people.vera, people.luis):
+        assert "does nothing" not in shown(enter(user))
+    Workspace.objects.filter(pk=other.pk).update(idle_since=None)
+    assert "does nothing" not in shown(enter(people.ada))
+
+
+def test_a_view_is_saved_shown_and_forgotten(people: People, used: Any) -> None:
+    luis = enter(people.luis)
+    posted = {"view": "GPUs of the month", "scope": "team:vision", "by": "gpu_class", "user": "vera", "page": "3"}
+    answer = luis.post("/usage/views/save/", posted)
+    query = "scope=team%3Avision&period=month&by=gpu_class&user=vera"
+    assert answer.headers["Location"] == f"/usage/?{query}"
+    page = shown(luis, f"?{query}")
+    assert re.search(r'aria-current="true">GPUs of the month</a>', page)
+    assert 'aria-current="true">GPUs of the month' not in shown(luis)
+    assert "GPUs of the month" not in shown(enter(people.vera)), "each person's own"
+    assert "GPUs of the month" not in luis.get("/jobs/").content.decode(), "and each page's"
+    view = people.luis.saved_views.get()
+    enter(people.vera).post(f"/usage/views/{view.pk}/forget/")
+    luis.post(f"/jobs/views/{view.pk}/forget/")
+    assert people.luis.saved_views.count() == 1
+    assert luis.post(f"/usage/views/{view.pk}/forget/").headers["Location"] == "/usage/"
+    assert not people.luis.saved_views.exists()
+    luis.post("/usage/views/save/", {"view": " "})
+    assert "printable characters" in shown(luis)
+    assert luis.post("/usage/views/save/", {"view": "Mine", "scope": "team:risk"}).status_code == 422
+    assert not people.luis.saved_views.exists()
+
+
 def test_nothing_used_is_said(people: People) -> None:
     page = shown(enter(people.vera))
     assert "Nothing ran in this time, so nothing was spent." in page
@@ -122,9 +165,9 @@ def test_the_page_asks_a_fixed_number_of_questions(
     for _ in range(5):
         make_workspace()
     settle()
-    with django_assert_max_num_queries(12):
+    with django_assert_max_num_queries(15):
         luis.get("/usage/?period=30")
-    with django_assert_max_num_queries(14):
+    with django_assert_max_num_queries(17):
         luis.get("/usage/?period=30&by=owner")
 
 
