@@ -14,7 +14,7 @@ run: python ## install what is missing and run Berth on http://localhost:8000 (B
 test: python ## every check and every test, with real databases, engine and browser
 	@$(PYTHON) -m deploy.setup test
 	@$(MAKE) --no-print-directory check
-	@$(BIN)/python -m pytest --numprocesses auto $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses logical $(ARGS)
 
 check: python ## style, types, layers, templates, migrations, settings, API description
 	@$(PYTHON) -m deploy.setup check

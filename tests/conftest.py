@@ -1,7 +1,6 @@
 """Shared by all tests: people, teams, a catalog, and a fake engine that every process part in this test uses."""
 
 import gc
-import os
 from collections.abc import Callable, Iterator
 from copy import deepcopy
 from dataclasses import dataclass
@@ -42,11 +41,6 @@ class Groups(LoadScopeScheduling):  # type: ignore[misc]
         path = nodeid.split("::")[0]
         folder = Path(path).parent.name
         return folder if folder in UNDIVIDED else path
-
-
-def pytest_xdist_auto_num_workers() -> int:
-    """One more than there are cores: half of the time something waits for a container or a clock."""
-    return len(os.sched_getaffinity(0)) + 1
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Groups:
