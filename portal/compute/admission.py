@@ -86,12 +86,12 @@ class Round:
         for waiting in queue:
             if any(all(getattr(waiting, name) == value for name, value in alike) for alike in self.left_out):
                 continue
-            need = Need.of(waiting)
-            if limit := self.limits.reached(*whose(waiting)):
+            need, (user, team, wanted) = Need.of(waiting), whose(waiting)
+            if limit := self.limits.reached(user, team, wanted):
                 self._pass(**limit.alike(waiting))
-                if self.limits.owed(*whose(waiting)):
+                if limit.owes(wanted[limit.resource]):
                     self.limits.take(waiting)  # others borrow no more of what it waits for
-            elif self.put_off is not None and (limit := self.limits.borrowed_of(*whose(waiting))):
+            elif self.put_off is not None and (limit := self.limits.borrowed_of(user, team, wanted)):
                 self.put_off.add(frozenset(limit.alike(waiting).items()))
             elif room := best(self.free, need):
                 self.limits.take(waiting)
