@@ -4,10 +4,10 @@ import argparse
 import signal
 from functools import partial
 
-from benchmarks import door, job_list, launch, logs, queue, report, resume
+from benchmarks import door, job_list, launch, logs, queue, report, resume, usage
 from deploy.screen import Stopped, explain, say
 
-NAMES = ("launch", "resume", "door", "logs", "job-list", "queue")
+NAMES = ("launch", "resume", "door", "logs", "job-list", "queue", "usage")
 
 
 def main() -> int:
@@ -20,6 +20,7 @@ def main() -> int:
         "logs": partial(logs.measure, arguments.rounds),
         "job-list": partial(job_list.measure, arguments.rounds),
         "queue": partial(queue.measure, arguments.rounds),
+        "usage": partial(usage.measure, arguments.rounds, arguments.intervals),
     }
     try:
         for name in arguments.names or NAMES:
@@ -41,6 +42,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("names", nargs="*", metavar="|".join(NAMES), type=_name)
     parser.add_argument("--rounds", type=int, default=7, help="how often each contender is measured (7)")
     parser.add_argument("--seconds", type=int, default=10, help="length of one turn of `door` (10)")
+    parser.add_argument("--intervals", type=int, default=10_000_000, help="how many `usage` makes (10000000)")
     parser.add_argument("--write", action="store_true", help=f"put the ratios into {report.PAGE.name}")
     return parser.parse_args()
 

@@ -2,18 +2,15 @@
 
 from functools import partial
 
-import requests
-
 from benchmarks import berth
-from benchmarks.berth import Berth
+from benchmarks.pages import LEAST, LEAST_PATH, milliseconds
 from benchmarks.rounds import Result, take_turns
-from deploy.screen import Stopped, say
+from deploy.screen import say
 
 JOBS = 100_000
 TURN = 10
 """Requests of which the median counts as one measurement."""
 SERVERS = ("postgres", "redis", "web", "gateway")
-LEAST = "the page on which one signs in"
 PAGES = {
     "all of one's own": "?",
     "failed ones": "?state=failed",
@@ -28,22 +25,8 @@ def measure(rounds: int) -> Result:
     with berth.running({"BERTH_RUNTIME": "fake"}, processes=SERVERS) as own:
         say(f"Making {JOBS:,} jobs")
         cookie = own.python("-m", "benchmarks.job_list_rows", str(JOBS)).split()[-1]
-        contenders = {LEAST: partial(_milliseconds, own, "/sign-in/", "")}
-        for name, query in PAGES.items():
-            contenders[name] = partial(_milliseconds, own, f"/jobs/{query}", cookie)
+        median = partial(milliseconds, own, turn=TURN, rank=TURN // 2)
+        contenders = {LEAST: partial(median, LEAST_PATH, "")}
+        contenders |= {name: partial(median, f"/jobs/{query}", cookie) for name, query in PAGES.items()}
         samples = take_turns(contenders, rounds)
     return Result("job-list", f"A page of the list among {JOBS:,} jobs", "ms", LEAST, samples, {"requests": str(TURN)})
-
-
-def _milliseconds(own: Berth, path: str, cookie: str) -> float:
-    """From the request to the whole answer; the median of a turn."""
-    headers = {"Host": f"localhost:{own.port}", "Cookie": f"berth-session={cookie}"}
-    url = f"http://127.0.0.1:{own.port}{path}"
-    took = []
-    with requests.Session() as session:
-        for _ in range(TURN):
-            reply = session.get(url, headers=headers, allow_redirects=False, timeout=60)
-            if reply.status_code != 200:
-                raise Stopped(f"{path} answered {reply.status_code}.")
-            took.append(reply.elapsed.total_seconds() * 1000)
-    return sorted(took)[TURN // 2]

@@ -21,6 +21,7 @@ from portal.gateway.models import EntryTicket, WorkspaceSession
 from portal.lib import clock
 from portal.quotas.models import QuotaRequest
 from portal.quotas.states import R
+from portal.usage import totals
 from portal.usage.models import Statement, UsageInterval
 from runtimes.base import ContainerState, Observation, Runtime
 
@@ -34,7 +35,7 @@ def violations(runtime: Runtime | None = None) -> list[str]:
     lower than what is held afterwards: a grant ends, what runs goes on.
     """
     found = [*_intervals(), *_capacity(), *_devices(), *_approvals(), *_next_looks(), *_endings(), *_jobs(), *_audit()]
-    found += _statements()
+    found += [*_statements(), *_totals()]
     return found + (list(_containers(runtime.list(settings.INSTANCE))) if runtime else [])
 
 
@@ -73,6 +74,11 @@ def _statements() -> Iterator[str]:
     sums = Statement.objects.annotate(sum=Sum(one, output_field=Statement._meta.get_field("spent")))
     for statement in sums.exclude(spent=Coalesce("sum", Decimal(0))):
         yield f"I8 statement {statement.pk} says {statement.spent}, its items {statement.sum}"
+
+
+def _totals() -> Iterator[str]:
+    for kind, count in totals.differences().items():
+        yield f"I8 {count} totals of usage by {kind} are not the sum of their intervals"
 
 
 def _capacity() -> Iterator[str]:

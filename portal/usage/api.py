@@ -1,11 +1,11 @@
 """REST API of usage: seconds and cost by time and group."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from django.conf import settings
 from django.http import HttpResponse
-from django.utils.timezone import localtime
+from django.utils import timezone
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
 from rest_framework.generics import GenericAPIView
@@ -68,12 +68,13 @@ class Usage(GenericAPIView[Any]):
         ],
         responses={200: UsageAnswerSerializer, **problems(422)},
     )
+    @timezone.override(UTC)
     def get(self, request: Request) -> HttpResponse:
         """Open intervals count up to now. Amounts are exact until they are written here, with four digits."""
         asked = checked(UsageQuery, request.query_params)
         choice = access.chosen(signed_in(request.user), asked["scope"])
         groups = _groups(asked["group_by"])
-        today = localtime(clock.now()).date()
+        today = clock.now().astimezone(UTC).date()
         period = Period(asked.get("from") or today.replace(day=1), asked.get("to") or today)
         if period.last < period.first:
             raise Invalid.field("to", "The last day comes before the first.")

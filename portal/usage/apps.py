@@ -1,4 +1,4 @@
-"""Registers portal.usage with Django, and metering, budgets and statements with compute."""
+"""Registers portal.usage with Django, and metering, totals, budgets and statements with compute."""
 
 from django.apps import AppConfig
 
@@ -9,10 +9,11 @@ class UsageConfig(AppConfig):
 
     def ready(self) -> None:
         from portal.compute import owners, ticking
-        from portal.usage import budgets, metering, statements, weekly
+        from portal.usage import budgets, metering, statements, totals, weekly
 
         owners.observe(metering.observe)
         ticking.also(metering.divide)
+        ticking.also(totals.tick)
         ticking.also(budgets.tick)
         ticking.also(statements.ring_due)
         ticking.also(weekly.tick)

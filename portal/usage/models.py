@@ -1,4 +1,4 @@
-"""Price, Budget, UsageInterval and Statement: what was held, at which price, what may be spent, and what was billed."""
+"""What was held at which price and in total, what may be spent, and what was billed."""
 
 from decimal import Decimal
 
@@ -123,10 +123,56 @@ class UsageInterval(models.Model):
             models.Index(fields=["allocation_id"]),
             models.Index(fields=["ended_at"], name="usage_by_end"),
             models.Index(fields=["team", "started_at"], name="usage_by_team"),
+            models.Index(fields=["user", "started_at"], name="usage_by_user"),
         ]
 
     def __str__(self) -> str:
         return f"{self.allocation_id} {self.meter}"
+
+
+class Unsummed(models.Model):
+    """This closed interval is in no total yet. The database adds the row when an interval closes, `totals` takes it."""
+
+    interval = models.OneToOneField(UsageInterval, primary_key=True, on_delete=models.CASCADE, related_name="unsummed")
+
+    def __str__(self) -> str:
+        return self.interval_id
+
+
+class UsageTotal(models.Model):
+    """What closed intervals held from `started_at` on, for one step of a `kind` of total, by what that keeps apart.
+
+    The kinds are those of `totals.KINDS`; what one does not keep apart is empty. `cpu`, `memory` and `gpu` are
+    quantity × seconds, `spent` the same times the price per hour: exact.
+    """
+
+    kind = models.CharField(max_length=20)
+    started_at = models.DateTimeField()
+    team = models.CharField(max_length=50)
+    user = models.CharField(max_length=150)
+    template = models.CharField(max_length=60)
+    gpu_class = models.CharField(max_length=40)
+    owner_kind = models.CharField(max_length=20)
+    node = models.CharField(max_length=200)
+    cpu = models.DecimalField(max_digits=40, decimal_places=4)
+    memory = models.DecimalField(max_digits=40, decimal_places=4)
+    gpu = models.DecimalField(max_digits=40, decimal_places=4)
+    spent = models.DecimalField(max_digits=40, decimal_places=10)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["kind", "started_at", "team", "user", "template", "gpu_class", "owner_kind", "node"],
+                name="usage_total_once",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["kind", "team", "started_at"], name="usage_total_by_team"),
+            models.Index(fields=["kind", "user", "started_at"], name="usage_total_by_user"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.started_at:%Y-%m-%d %H:%M}"
 
 
 class Statement(models.Model):

@@ -1,16 +1,16 @@
 """Gathers the page of usage and cost: figures, bars for each day, and a table of whom or what it went to."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
 from django.conf import settings
 from django.db.models import F, OuterRef, Subquery
+from django.utils import timezone
 from django.utils.safestring import SafeString
-from django.utils.timezone import localtime
 
 from portal.accounts import saved_views
 from portal.accounts.models import Team, User
@@ -27,7 +27,7 @@ from portal.usage.reports import GROUPS, Scope, Sum
 PAGE = "usage"
 LAYERS = 5
 ROWS = 100
-MOST_WAITS = 20_000
+MOST_WAITS = 2_000
 BY = {
     "user": "Person",
     "template": "Environment",
@@ -78,14 +78,16 @@ def asked(user: User, query: Mapping[str, str]) -> Asked:
     return Asked(scope, period if period in periods.PERIODS else "month", by if by in BY else "user", only)
 
 
+@timezone.override(UTC)
 def page(user: User, wanted: Asked) -> dict[str, Any]:
+    """Its days and months are those of UTC, in which budgets and statements count."""
     period = periods.named(wanted.period)
-    scope = Scope(wanted.scope.scope.user, wanted.scope.scope.teams, wanted.only)
-    found = reports.sums(scope, periods.buckets(period, "day"), [wanted.by])
-    grouped = reports.by_group(found)
-    names = _names(wanted.by, [values[0] for values in grouped])
-    whole = reports.total(grouped.values())
-    before = reports.total(reports.sums(scope, [(period.before.since, _same_moment(period))]).values())
+    scope = _scope(wanted)
+    steps = periods.buckets(period, period.step)
+    by_step = reports.sums(scope, steps)
+    whole = reports.total(by_step.values())
+    grouped = reports.by_group(reports.sums(scope, [(period.since, period.until)], [wanted.by], most=ROWS + 1))
+    names = _names(wanted.by, [value for (value,) in grouped])
     return {
         "asked": wanted,
         "choices": _links(wanted, "scope", {one.slug: one.label for one in access.choices(user)}, wanted.scope.slug),
@@ -95,18 +97,19 @@ def page(user: User, wanted: Asked) -> dict[str, Any]:
             (BY[name], _names(name, [value])[value], wanted.link(**{name: None})) for name, value in wanted.only.items()
         ],
         "spent": _money(whole.cost),
-        "compared": _compared(whole.cost, before.cost),
+        "compared": _compared(scope, period),
         "per_hour": _money(reports.rate(scope)),
         "hours": whole.hours,
         "waits": _waits(scope, period),
         "idle": idle_now.idle(wanted.scope.scope),
         "looks_after": wanted.scope.slug != access.MINE,
-        "bars": _bars(found, grouped, period, names),
-        "legend": _legend(grouped, names),
+        "bars": _bars(wanted, period.step, steps, by_step, names),
+        "legend": _legend(names),
         "by": BY[wanted.by],
         "rows": _rows(grouped, wanted, names),
-        "more": len(grouped) - ROWS,
-        "days": _days(found, period),
+        "more": len(grouped) > ROWS,
+        "step": period.step,
+        "steps": _steps(period.step, steps, by_step),
         "export": wanted.link(),
         "saved": saved_views.of(user, PAGE, wanted.query()),
         "query": dict(parse_qsl(wanted.query())),
@@ -128,35 +131,39 @@ def _links(wanted: Asked, name: str, known: Mapping[str, str], current: str) -> 
     return [(label, wanted.link(**{name: value}), value == current) for value, label in known.items()]
 
 
-def _same_moment(period: periods.Period) -> datetime:
-    """In the period before, as far as this one has come."""
-    gone = min(clock.now(), period.until) - period.since
-    return min(period.before.since + gone, period.since)
+def _scope(wanted: Asked, **only: Collection[str]) -> Scope:
+    return Scope(wanted.scope.scope.user, wanted.scope.scope.teams, wanted.only | only)
 
 
 def _money(amount: Decimal) -> Money:
     return Money(amount, settings.CURRENCY)
 
 
-def _compared(now: Decimal, before: Decimal) -> str:
+def _compared(scope: Scope, period: periods.Period) -> str:
+    """The days that are over with as many before them, so that a day that is not over compares with none."""
+    today = clock.now().astimezone(UTC).date()
+    over = periods.Period(period.first, min(period.last, today - timedelta(days=1)))
+    if over.days < 1:
+        return ""
+    both = [(each.since, each.until) for each in (over.before, over)]
+    found = reports.sums(scope, both)
+    before, now = (found.get((since, ()), Sum()).cost for since, _ in both)
     if not before:
         return "nothing in the time before"
     change = (now - before) / before
     word = "more" if change > 0 else "less"
-    return f"{words.percent(abs(change))} {word} than up to here in the time before"
+    days = "the day" if over.days == 1 else f"the {over.days} days"
+    left_out = ", today left out" if period.last >= today else ""
+    return f"{words.percent(abs(change))} {word} than in {days} before{left_out}"
 
 
 def _waits(scope: Scope, period: periods.Period) -> str:
-    """Median and nine tenths of what was placed: from the wish to its place."""
+    """Median and nine tenths of the last that were placed: from the wish to its place."""
     placed = Transition.objects.filter(allocation=OuterRef("pk"), to_phase=Phase.ADMITTED).values("at")[:1]
     asked_for = Allocation.objects.filter(created_at__gte=period.since, created_at__lt=period.until)
-    waits = (
-        scope.allocations(asked_for)
-        .annotate(wait=Subquery(placed) - F("created_at"))
-        .exclude(wait=None)
-        .order_by("wait")
-    )
-    found = [wait.total_seconds() for wait in waits.values_list("wait", flat=True)[:MOST_WAITS]]
+    latest = scope.allocations(asked_for).annotate(wait=Subquery(placed) - F("created_at")).order_by("-created_at")
+    waits = latest.values_list("wait", flat=True)[:MOST_WAITS]
+    found = sorted(wait.total_seconds() for wait in waits if wait is not None)
     if not found:
         return ""
     median, most = found[len(found) // 2], found[min(len(found) * 9 // 10, len(found) - 1)]
@@ -201,56 +208,58 @@ def _rows(grouped: dict[tuple[str, ...], Sum], wanted: Asked, names: dict[str, s
 
 
 def _bars(
-    found: dict[reports.Key, Sum],
-    grouped: dict[tuple[str, ...], Sum],
-    period: periods.Period,
+    wanted: Asked,
+    step: str,
+    steps: Sequence[reports.Bucket],
+    by_step: dict[reports.Key, Sum],
     names: dict[str, str],
 ) -> SafeString:
-    """Spent each day, by the most expensive groups, the rest upon them."""
-    if not grouped:
+    """Spent in each step, by the most expensive groups, the rest upon them."""
+    if not by_step:
         return SafeString("")
-    days = [start for start, _ in periods.buckets(period, "day")]
-    shown, rest = list(grouped)[:LAYERS], list(grouped)[LAYERS:]
-    layers = [plots.Layer(names[values[0]], _values(found, days, [values])) for values in shown]
-    layers += [plots.Layer("others", _values(found, days, rest))] if rest else []
-    totals = [sum(layer.values[n] for layer in layers) for n in range(len(days))]
-    most = max(range(len(days)), key=lambda n: totals[n])
+    starts = [start for start, _ in steps]
+    shown = list(names)[:LAYERS]
+    found = reports.sums(_scope(wanted, **{wanted.by: shown}), steps, [wanted.by])
+    amounts = {value: [found.get((start, (value,)), Sum()).cost for start in starts] for value in shown}
+    totals = [by_step.get((start, ()), Sum()).cost for start in starts]
+    rest = [total - sum(each[n] for each in amounts.values()) for n, total in enumerate(totals)]
+    layers = [plots.Layer(names[value], [float(amount) for amount in each]) for value, each in amounts.items()]
+    layers += [plots.Layer("others", [float(amount) for amount in rest])] if len(names) > LAYERS else []
+    most = max(range(len(starts)), key=lambda n: totals[n])
+    first, last, top = (_step_words(step, starts[n]) for n in (0, -1, most))
     about = (
-        f"Spent each day from {words.day(days[0])} to {words.day(days[-1])}, most on {words.day(days[most])} "
-        f"with {words.money(_money(Decimal(str(round(totals[most], 4)))))}."
+        f"Spent each {step} from {first} to {last}, most in {top} with {words.money(_money(round(totals[most], 4)))}."
     )
     sign = words.SIGNS.get(settings.CURRENCY, settings.CURRENCY)
-    labels = [str(localtime(day).day) for day in days]
+    labels = [f"{start:%b}" if step == "month" else str(start.day) for start in starts]
     return plots.stacked(labels, layers, about, lambda height: f"{sign} {height:.4g}")
 
 
-def _legend(grouped: dict[tuple[str, ...], Sum], names: dict[str, str]) -> list[str]:
-    shown = [names[values[0]] for values in list(grouped)[:LAYERS]]
-    return [*shown, "others"] if len(grouped) > LAYERS else shown
+def _legend(names: dict[str, str]) -> list[str]:
+    shown = list(names.values())[:LAYERS]
+    return [*shown, "others"] if len(names) > LAYERS else shown
 
 
-def _values(found: dict[reports.Key, Sum], days: list[datetime], groups: list[tuple[str, ...]]) -> list[float]:
-    return [float(sum(found[day, values].cost for values in groups if (day, values) in found)) for day in days]
+def _step_words(step: str, start: datetime) -> str:
+    return f"{start:%B %Y}" if step == "month" else words.day(start)
 
 
-def _days(found: dict[reports.Key, Sum], period: periods.Period) -> list[tuple[str, Money]]:
-    """The same as numbers; days to come are left out."""
+def _steps(step: str, steps: Sequence[reports.Bucket], by_step: dict[reports.Key, Sum]) -> list[tuple[str, Money]]:
+    """The same as numbers; what is to come is left out."""
     now = clock.now()
-    totals = {start: Decimal(0) for start, _ in periods.buckets(period, "day") if start <= now}
-    for (start, _), one in found.items():
-        totals[start] = totals.get(start, Decimal(0)) + one.cost
-    return [(words.day(localtime(start)), _money(amount)) for start, amount in totals.items()]
+    begun = [start for start, _ in steps if start <= now]
+    return [(_step_words(step, start), _money(by_step.get((start, ()), Sum()).cost)) for start in begun]
 
 
+@timezone.override(UTC)
 def lines(wanted: Asked) -> list[list[str]]:
     """A head and a line for each day and group, for spreadsheets; amounts are exact to ten digits, hours to four."""
     period = periods.named(wanted.period)
-    scope = Scope(wanted.scope.scope.user, wanted.scope.scope.teams, wanted.only)
-    found = reports.sums(scope, periods.buckets(period, "day"), [wanted.by])
+    found = reports.sums(_scope(wanted), periods.buckets(period, "day"), [wanted.by])
     head = ["day", wanted.by, "cost", "currency", "cpu_core_hours", "memory_gib_hours", "gpu_hours"]
     return [head] + [
         [
-            localtime(start).date().isoformat(),
+            start.date().isoformat(),
             value,
             f"{one.cost:.10f}",
             settings.CURRENCY,
@@ -260,8 +269,9 @@ def lines(wanted: Asked) -> list[list[str]]:
     ]
 
 
+@timezone.override(UTC)
 def title(wanted: Asked) -> str:
     period = periods.named(wanted.period)
-    last = min(period.last, localtime(clock.now()).date())
+    last = min(period.last, clock.now().astimezone(UTC).date())
     first, until = periods.midnight(period.first), periods.midnight(last)
     return f"{wanted.scope.label}, {words.day(first)} to {words.day(until)}"

@@ -11,6 +11,8 @@ from portal.lib import clock
 from portal.lib.errors import Invalid
 
 MOST_BUCKETS = 800
+MOST_DAYS = 62
+"""More days than these are shown as months."""
 PERIODS = {"month": "This month", "last-month": "Last month", "7": "7 days", "30": "30 days", "year": "This year"}
 INTERVALS = ("hour", "day", "month")
 
@@ -31,10 +33,18 @@ class Period:
         return midnight(self.last + timedelta(days=1))
 
     @property
+    def days(self) -> int:
+        return (self.last - self.first).days + 1
+
+    @property
+    def step(self) -> str:
+        """What it is shown by."""
+        return "day" if self.days <= MOST_DAYS else "month"
+
+    @property
     def before(self) -> "Period":
         """As many days, just before."""
-        days = (self.last - self.first).days + 1
-        return Period(self.first - timedelta(days=days), self.first - timedelta(days=1))
+        return Period(self.first - timedelta(days=self.days), self.first - timedelta(days=1))
 
 
 def midnight(day: date) -> datetime:
@@ -86,7 +96,7 @@ def buckets(period: Period, interval: str) -> list[tuple[datetime, datetime]]:
 
 
 def _days(period: Period) -> list[datetime]:
-    count = min((period.last - period.first).days + 2, MOST_BUCKETS + 2)
+    count = min(period.days + 1, MOST_BUCKETS + 2)
     return [midnight(period.first + timedelta(days=n)) for n in range(max(count, 0))]
 
 

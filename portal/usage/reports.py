@@ -1,14 +1,16 @@
 """What was used and spent, by time and by what it belongs to: sums over usage intervals, open ones counted up to now.
 
 Amount = quantity × seconds × price per hour / 3600 of the part of an interval that lies in a bucket, exact; rounding
-is for whoever shows it. Buckets are half-open and follow each other, so that no second counts twice.
+is for whoever shows it. Buckets are half-open and follow each other, so that no second counts twice. Where totals
+answer the question, only the intervals that are in no total yet are read themselves.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 from django.db import connection
 from django.db.models import F, Q, QuerySet
@@ -16,8 +18,10 @@ from django.db.models import Sum as Total
 
 from portal.compute.models import Allocation
 from portal.lib import clock
+from portal.usage import totals
 from portal.usage.costs import SECONDS_PER_HOUR
-from portal.usage.models import UsageInterval
+from portal.usage.models import UsageInterval, UsageTotal
+from portal.usage.totals import Kind
 
 GROUPS = {
     "user": "user",
@@ -42,13 +46,25 @@ class Scope:
 
     user: str = ""
     teams: tuple[str, ...] | None = None
-    only: dict[str, str] = field(default_factory=dict)
+    only: Mapping[str, str | Collection[str]] = field(default_factory=dict)
+    """One value of a group, or several."""
 
     def intervals(self) -> QuerySet[UsageInterval]:
-        wanted = {GROUPS[name]: value for name, value in self.only.items()}
-        rows = UsageInterval.objects.filter(**wanted).order_by()
-        rows = rows.filter(user=self.user) if self.user else rows
-        return rows if self.teams is None else rows.filter(team__in=self.teams)
+        return UsageInterval.objects.filter(self._wanted()).order_by()
+
+    def totals(self, kind: Kind) -> QuerySet[UsageTotal]:
+        return UsageTotal.objects.filter(self._wanted(), kind=kind.name).order_by()
+
+    def columns(self) -> set[str]:
+        """What it asks of an interval."""
+        whose = {"user"} if self.user else set()
+        return whose | ({"team"} if self.teams is not None else set()) | {GROUPS[name] for name in self.only}
+
+    def _wanted(self) -> Q:
+        wanted = Q(user=self.user) if self.user else Q()
+        for name, value in self.only.items():
+            wanted &= Q(**({GROUPS[name]: value} if isinstance(value, str) else {f"{GROUPS[name]}__in": value}))
+        return wanted if self.teams is None else wanted & Q(team__in=self.teams)
 
     def allocations(self, rows: QuerySet[Allocation]) -> QuerySet[Allocation]:
         """Those of `rows` that are of this person or of these teams."""
@@ -81,43 +97,83 @@ class Sum:
 
 
 SUMS = """
-WITH used AS ({intervals}),
+WITH asked AS (SELECT %s::timestamptz AS now, %s::timestamptz[] AS starts, %s::timestamptz[] AS stops),
+used AS ({intervals}),
 piece AS (
-    SELECT used.*, number, least(coalesce(ended_at, %s), until) - greatest(started_at, since) AS lasted
-    FROM used
-    CROSS JOIN LATERAL generate_series(
-        greatest(width_bucket(started_at, %s::timestamptz[]), 1),
-        width_bucket(coalesce(ended_at, %s) - interval '1 microsecond', %s::timestamptz[])
+    SELECT used.*, number,
+        least(coalesce(ended_at, now), stops[number]) - greatest(started_at, starts[number]) AS lasted
+    FROM used CROSS JOIN asked CROSS JOIN LATERAL generate_series(
+        greatest(width_bucket(started_at, starts), 1),
+        width_bucket(coalesce(ended_at, now) - interval '1 microsecond', starts)
     ) AS number
-    JOIN unnest(%s::timestamptz[], %s::timestamptz[]) WITH ORDINALITY AS bucket (since, until, number) USING (number)
 ),
-held AS (SELECT piece.*, quantity * trunc(extract(epoch FROM lasted)) AS held FROM piece)
-SELECT {columns}, sum(held), sum(held * price_per_hour) FROM held GROUP BY {columns} HAVING sum(held) > 0
+held AS (
+    SELECT piece.*, quantity * trunc(extract(epoch FROM lasted)) AS held FROM piece WHERE lasted >= interval '1 second'
+),
+found AS (
+    SELECT number, CASE meter WHEN 'cpu' THEN held END AS cpu, CASE meter WHEN 'memory' THEN held END AS memory,
+        CASE meter WHEN 'gpu' THEN held END AS gpu, held * price_per_hour AS spent{columns}
+    FROM held
+    {totals}
+)
+SELECT number, sum(cpu), sum(memory), sum(gpu), sum(spent){columns} FROM found
+GROUP BY number{columns} ORDER BY sum(spent) DESC, number{columns} LIMIT %s
 """
 """The pieces of intervals by the bucket they lie in, of which PostgreSQL finds the first and the last by its number."""
 
+TOTALS = """
+UNION ALL SELECT width_bucket(started_at, starts), cpu, memory, gpu, spent{columns} FROM ({totals}) AS total, asked
+"""
 
-def sums(scope: Scope, buckets: Sequence[Bucket], groups: Sequence[str] = ()) -> dict[Key, Sum]:
-    """By begin of the bucket and values of the groups; only what there is. One query, summed where the rows are.
+
+def sums(
+    scope: Scope, buckets: Sequence[Bucket], groups: Sequence[str] = (), *, most: int | None = None
+) -> dict[Key, Sum]:
+    """By begin of the bucket and values of the groups, the `most` expensive of what there is. One query.
 
     `groups` are names of GROUPS. Raises KeyError for another.
     """
     if not buckets or scope.teams == ():
         return {}
-    now = clock.now().replace(microsecond=0)
     starts, stops = [list(ends) for ends in zip(*buckets, strict=True)]
-    rows = scope.intervals().filter(Q(ended_at=None) | Q(ended_at__gt=starts[0]), started_at__lt=stops[-1])
-    by = dict.fromkeys(GROUPS[name] for name in groups)
-    intervals, given = rows.values_list(*PIECE, *by).query.sql_with_params()
-    columns = ", ".join(f'"{name}"' for name in ("number", "meter", *by))
-    found: dict[Key, Sum] = defaultdict(Sum)
+    by = list(dict.fromkeys(GROUPS[name] for name in groups))
+    now = clock.now().replace(microsecond=0)
+    edges = [*starts, *(stop for stop in stops[-1:] if stop < now)]  # past now there is nothing that an edge could cut
+    kind = totals.answering(edges, {*by, *scope.columns()})
+    columns = "".join(f', "{name}"' for name in by)
+    intervals, given = _sql(_read(scope, starts[0], stops[-1], kind is None).values_list(*PIECE, *by))
+    summed = ""
+    if kind:
+        rows = scope.totals(kind).filter(started_at__gte=starts[0], started_at__lt=stops[-1])
+        inner, more = _sql(rows.values_list("started_at", "cpu", "memory", "gpu", "spent", *by))
+        summed, given = TOTALS.format(columns=columns, totals=inner), given + more
     with connection.cursor() as cursor:
-        cursor.execute(
-            SUMS.format(intervals=intervals, columns=columns), [*given, now, starts, now, starts, starts, stops]
-        )
-        for number, meter, *values, held, spent in cursor:
-            found[starts[number - 1], tuple(values)].add(Sum(spent, {meter: held}))
-    return dict(found)
+        query = SUMS.format(intervals=intervals, columns=columns, totals=summed)
+        cursor.execute(query, [now, starts, stops, *given, most])
+        found = cursor.fetchall()
+    return {
+        (starts[number - 1], tuple(values)): _sum(cpu, memory, gpu, spent)
+        for number, cpu, memory, gpu, spent, *values in found
+    }
+
+
+def _read(scope: Scope, since: datetime, until: datetime, everything: bool) -> QuerySet[UsageInterval]:
+    """Intervals between the two: everything, or what is in no total yet."""
+    rows = scope.intervals().filter(started_at__lt=until)
+    if everything:
+        return rows.filter(Q(ended_at=None) | Q(ended_at__gt=since))
+    closed = rows.filter(ended_at__gt=since, unsummed__isnull=False)
+    return rows.filter(ended_at=None).union(closed, all=True)
+
+
+def _sql(rows: QuerySet[Any, Any]) -> tuple[str, tuple[Any, ...]]:
+    found: tuple[str, tuple[Any, ...]] = rows.query.sql_with_params()
+    return found
+
+
+def _sum(cpu: Decimal | None, memory: Decimal | None, gpu: Decimal | None, spent: Decimal) -> Sum:
+    held = {"cpu": cpu, "memory": memory, "gpu": gpu}
+    return Sum(spent, defaultdict(Decimal, {meter: of for meter, of in held.items() if of}))
 
 
 def total(found: Iterable[Sum]) -> Sum:

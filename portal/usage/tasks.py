@@ -1,7 +1,7 @@
 """Celery's door to usage."""
 
 from portal.celery import heavy
-from portal.usage import statements
+from portal.usage import statements, totals
 
 
 @heavy
@@ -9,3 +9,9 @@ def make_statements() -> None:
     """All that are due, one after the other."""
     while statements.make_due():
         pass
+
+
+@heavy
+def check_totals() -> None:
+    """All of them, with the ledger."""
+    totals.check()

@@ -1,5 +1,6 @@
 """Any order of clicks, faults, crashes and lost messages keeps the invariants and converges."""
 
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from portal.invariants import violations
 from portal.lib import clock
 from portal.lib.errors import Conflict, Invalid
 from portal.quotas.models import GpuClass
+from portal.usage import totals
 from runtimes.base import ContainerState, RuntimeFailure
 from runtimes.fake_engine import FakeEngine, Fault
 from tests.jobs.test_life import ends
@@ -144,6 +146,13 @@ class Life(JobLife):
             watching.compare()
         except Exception as error:
             assert type(error).__name__ == "EngineUnreachable"
+
+    @rule(killed=st.booleans())
+    def usage_is_added_up(self, killed: bool) -> None:
+        with suppress(KeyboardInterrupt), transaction.atomic():
+            totals.add_up()
+            if killed:
+                raise KeyboardInterrupt
 
     @rule(seconds=st.sampled_from([1, 5, 31, 200]))
     def time_passes(self, seconds: int) -> None:

@@ -31,7 +31,7 @@ from portal.invariants import violations
 from portal.lib import clock
 from portal.lib.ids import new_id
 from portal.quotas.models import GpuClass
-from portal.usage import metering, periods, reports, statements
+from portal.usage import metering, periods, reports, statements, totals
 from portal.usage.actions import publish_prices
 from portal.usage.models import Price, UsageInterval
 from portal.usage.periods import Period
@@ -416,6 +416,12 @@ class World:
         elif what == "tick":
             with at(self.now):
                 metering.divide()
+        elif what == "total":
+            totals.add_up(amount % 5 + 1)
+        elif what == "crash":
+            with pytest.raises(KeyboardInterrupt), transaction.atomic():
+                totals.add_up()
+                raise KeyboardInterrupt
 
     def integral(self) -> Decimal:
         """Of the price over what ran, in seconds × price per hour."""
@@ -428,14 +434,16 @@ class World:
         return whole
 
 
-WHAT = st.sampled_from(["start", "start", "see", "see", "tick", "price", "stop", "lost"])
+WHAT = st.sampled_from(["start", "start", "see", "see", "tick", "price", "stop", "lost", "total", "crash"])
 STEPS = st.lists(
     st.tuples(st.integers(1, 50_000), WHAT, st.integers(0, 9), st.integers(0, 9_999_999)), min_size=20, max_size=60
 )
 
+MONTHS = periods.buckets(Period(date(2026, 11, 1), date(2026, 12, 31)), "month")
+
 
 class AnyTrace(TestCase):
-    """Whatever starts, stops, is killed or lost, and whenever prices change: what ran is billed, at its price."""
+    """Whatever starts, stops, is killed or lost, whenever prices change or adding up is cut off: what ran is billed."""
 
     @settings(max_examples=30)  # of some ten traces each: a thousand would take minutes
     @given(STEPS)
@@ -447,5 +455,9 @@ class AnyTrace(TestCase):
         for run in world.runs:
             if run.end is None:
                 end(run.allocation, run.seen)
-        assert spent() == world.integral()
-        assert violations() == []
+        for _ in range(2):  # with what is not added up yet, and with everything
+            assert spent() == world.integral()
+            assert reports.total(reports.sums(Scope(), MONTHS).values()).spent == world.integral()
+            assert violations() == []
+            while totals.add_up():
+                pass

@@ -4,10 +4,14 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
+from django.core import mail as django_mail
+from django.core.mail import EmailMultiAlternatives
 
 from portal.accounts.actions import add_member
 from portal.accounts.models import Role, Team
 from portal.lib import clock
+from portal.notices.actions import choose_mail
+from portal.notices.delivering import deliver_due
 from portal.notices.models import Notice
 from portal.notices.states import Kind
 from portal.usage import weekly
@@ -62,3 +66,22 @@ def test_each_lead_is_told_and_the_next_week_is_another(people: People, weeks: N
 
 def test_a_week_that_cost_nothing_is_not_told(people: People) -> None:
     assert told_at(MONDAY + 6 * HOUR) == {}
+
+
+def test_the_mail_draws_the_week_and_lists_it_where_nothing_is_drawn(people: People, weeks: None) -> None:
+    people.luis.email = "luis@example.org"
+    people.luis.save(update_fields=["email"])
+    people.vera.name = "Vera <b>Rosén</b>"
+    people.vera.save(update_fields=["name"])
+    choose_mail(people.luis, [Kind.WEEK_OVER], actor="luis")
+    told_at(MONDAY + 6 * HOUR)
+    with clock.shifted(MONDAY + 7 * HOUR - clock.now()):
+        deliver_due()
+    [mail] = django_mail.outbox
+    assert isinstance(mail, EmailMultiAlternatives)
+    assert "Spent each day:\n- Mon 23 Nov: € 0.00\n" in mail.body and "- Sat 28 Nov: € 50.00\n" in mail.body
+    assert mail.body.endswith("By person:\n- Vera <b>Rosén</b>: € 50.00\n- Luis Okafor: € 5.00\n")
+    [drawn] = [str(content) for content, kind in mail.alternatives if kind == "text/html"]
+    assert "Vera &lt;b&gt;Rosén&lt;/b&gt;" in drawn and "<b>" not in drawn
+    assert drawn.count('width: 100%">&nbsp;') == 2 and drawn.count('width: 10%">&nbsp;') == 2
+    assert 'href="http://localhost:8000/usage/?scope=team:vision&amp;period=7"' in drawn

@@ -1,0 +1,138 @@
+"""`python -m benchmarks.usage_rows COUNT`: that many intervals of three years, added up; prints sessions and figures.
+
+For `usage` only: 200 teams, 5,000 people of whom some work much more than others, 40 nodes, 12 environments, 3 GPU
+classes. Somebody runs something for two hours on average, three of ten on a GPU."""
+
+import json
+import os
+import statistics
+import sys
+import time
+from datetime import timedelta
+from typing import Any
+
+import django
+from django.db import connection, transaction
+
+RUNS = 2.3
+"""Intervals of a run: cores, memory, and of three in ten a GPU."""
+CLOSED = 200
+PEOPLE = (
+    """INSERT INTO accounts_team SELECT (jsonb_populate_record(model, jsonb_build_object(
+        'id', lpad(n::text, 26, '0'), 'slug', 'team-' || n, 'name', 'Team ' || n))).*
+    FROM accounts_team AS model, generate_series(1, 198) AS n WHERE model.slug = 'vision'""",
+    """INSERT INTO accounts_user SELECT (jsonb_populate_record(model, jsonb_build_object(
+        'id', 1000 + n, 'username', 'person-' || n, 'name', 'Person ' || n))).*
+    FROM accounts_user AS model, generate_series(1, 4999) AS n WHERE model.username = 'scientist'""",
+)
+LOAD = """
+INSERT INTO usage_usageinterval (id, allocation_id, owner_kind, owner_id, meter, quantity, started_at, ended_at,
+    price_per_hour, currency, team, "user", template, gpu_class, node)
+SELECT lpad((run * 4 + number)::text, 26, '0'), lpad(run::text, 26, '0'),
+    CASE WHEN job THEN 'job' ELSE 'workspace' END,
+    CASE WHEN job THEN lpad(run::text, 26, 'J') ELSE lpad((person * 3 + run %% 3)::text, 26, 'W') END,
+    (ARRAY['cpu', 'memory', 'gpu'])[number], (ARRAY[4, 16, 1])[number], began, began + make_interval(secs => lasted),
+    (ARRAY[0.0212, 0.0027, 1.9])[number], 'EUR',
+    CASE person %% 200 WHEN 0 THEN 'vision' WHEN 199 THEN 'risk' ELSE 'team-' || person %% 200 END,
+    CASE person WHEN 0 THEN 'scientist' ELSE 'person-' || person END, 'template-' || (person + run %% 3) %% 12,
+    CASE WHEN gpu THEN 'class-' || person %% 3 ELSE '' END, 'node-' || run %% 40
+FROM (
+    SELECT run, floor(5000 * power(random(), 1.5))::int AS person, random() < 0.6 AS job, random() < 0.3 AS gpu,
+        %(until)s - interval '1095 days' + interval '1095 days' * (run::float8 / %(runs)s) AS exact,
+        1 + floor(-ln(1 - random()) * 7200)::int AS lasted
+    FROM generate_series(1, %(runs)s) AS run
+) AS made
+CROSS JOIN LATERAL (SELECT date_trunc('second', exact) AS began) AS whole
+CROSS JOIN LATERAL generate_series(1, CASE WHEN gpu THEN 3 ELSE 2 END) AS number
+"""
+GUARD = """
+ALTER TABLE usage_usageinterval ADD CONSTRAINT usage_no_overlap EXCLUDE USING gist (
+    usage_key(allocation_id || ' ' || meter, allocation_id || ' ' || meter, '[]') WITH &&,
+    tstzrange(started_at, ended_at) WITH &&
+)
+"""
+
+
+def main(count: int) -> None:
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
+    django.setup()
+    from portal.lib import clock
+
+    with connection.cursor() as cursor:
+        for statement in PEOPLE:
+            cursor.execute(statement)
+        few = _closing("few")
+        cursor.execute("ALTER TABLE usage_usageinterval DROP CONSTRAINT usage_no_overlap")
+        until = clock.now().replace(microsecond=0) - timedelta(days=1)
+        cursor.execute(LOAD, {"runs": round(count / RUNS), "until": until})
+        cursor.execute(GUARD)
+        cursor.execute("ANALYZE")
+        many = _closing("many")
+        seconds = _add_up()
+        cursor.execute("VACUUM ANALYZE usage_usagetotal, usage_unsummed")
+        sizes = {name: _size(cursor, table) for name, table in (("ledger", "interval"), ("totals", "total"))}
+    facts = {f"{name} on disk": size for name, size in sizes.items()}
+    facts["closing one, against an empty ledger"] = f"{many / few:.2f} ×"
+    facts["adding one up, against closing it"] = f"{seconds / many:.2f} ×"
+    print(json.dumps({"facts": facts, "cookies": _cookies("scientist", "lead", "admin")}))
+
+
+def _closing(name: str) -> float:
+    """Seconds for what three intervals take to close, in the median."""
+    from portal.compute.models import Allocation
+    from portal.lib import clock
+    from portal.usage import metering
+    from portal.usage.models import UsageInterval
+
+    began = clock.now().replace(microsecond=0) - timedelta(hours=2)
+    alike: dict[str, Any] = {"owner_kind": "job", "currency": "EUR", "team": "vision", "user": "scientist"}
+    took = []
+    for n in range(CLOSED):
+        allocation = Allocation(pk=f"{name}-{n}")
+        UsageInterval.objects.bulk_create(
+            UsageInterval(
+                allocation_id=allocation.pk, meter=meter, quantity=1, price_per_hour=1, started_at=began, **alike
+            )
+            for meter in ("cpu", "memory", "gpu")
+        )
+        start = time.perf_counter()
+        with transaction.atomic():
+            metering.close_intervals(allocation, clock.now())
+        took.append(time.perf_counter() - start)
+    return statistics.median(took)
+
+
+def _add_up() -> float:
+    """All of them; how long for as many as close together, which are three, in the batches of a tick."""
+    from portal.usage import totals
+
+    start, done = time.perf_counter(), 0
+    for _ in range(10):
+        done += totals.add_up()
+    took = time.perf_counter() - start
+    while totals.add_up(100_000):
+        pass
+    return took * 3 / done
+
+
+def _size(cursor: Any, table: str) -> str:
+    cursor.execute("SELECT pg_total_relation_size(%s)", [f"usage_usage{table}"])
+    return f"{cursor.fetchone()[0] / 1024**3:.1f} GiB"
+
+
+def _cookies(*usernames: str) -> dict[str, str]:
+    from django.conf import settings
+    from django.test import Client
+
+    from portal.accounts.models import User
+
+    found = {}
+    for username in usernames:
+        client = Client()
+        client.force_login(User.objects.get(username=username))
+        found[username] = client.cookies[settings.SESSION_COOKIE_NAME].value
+    return found
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))
