@@ -136,8 +136,8 @@ def tick() -> None:
 @transaction.atomic
 def _check(budget: Budget, now: datetime) -> None:
     month = clock.month_of(now)[0].date()
-    share = spent(budget.team.slug, now) / budget.amount * 100
-    reached = max((level for level in LEVELS if share >= level), default=0)
+    stands = standing(budget)
+    reached = max((level for level in LEVELS if stands.percent >= level), default=0)
     told = budget.told_level if budget.told_month == month else 0
     changes = {"told_month": month, "told_level": max(reached, told), "checked_at": now}
     Budget.objects.filter(pk=budget.pk).update(**changes)
@@ -145,14 +145,26 @@ def _check(budget: Budget, now: datetime) -> None:
     why = f"The budget of {budget.team.name} for {month:%B} is used up." if used_up else ""
     hold_back(budget.team, why, actor="budget")
     if reached > told:
-        _tell(budget, reached, month)
+        held = " Nothing new starts for it this month." if used_up else ""
+        amount = words.money(stands.amount)
+        sentence = f"Team {budget.team.name} has spent {reached} % of its {amount} for {month:%B %Y}.{held}"
+        _tell(budget, month, str(reached), sentence)
+    elif reached < 100 and stands.forecast.amount >= budget.amount:
+        _tell(budget, month, "forecast", _foreseen(budget, stands, month))
 
 
-def _tell(budget: Budget, level: int, month: date) -> None:
-    held = " Nothing new starts for it this month." if level == 100 and budget.policy == Budget.Policy.BLOCK_NEW else ""
-    amount = words.money(_money(budget.amount))
-    sentence = f"Team {budget.team.name} has spent {level} % of its {amount} for {month:%B %Y}.{held}"
+def _foreseen(budget: Budget, stands: Standing, month: date) -> str:
+    end = stands.exhausted_on
+    until = f", and has used it up on {end.day} {end:%B}" if end else ""
+    return (
+        f"If team {budget.team.name} goes on as in the last days, it spends {words.money(stands.forecast)} of its "
+        f"{words.money(stands.amount)} for {month:%B %Y}{until}."
+    )
+
+
+def _tell(budget: Budget, month: date, what: str, sentence: str) -> None:
+    """Its leads and administrators, each once for each month and `what`."""
+    subject = f"budget-{budget.team_id}-{month:%Y-%m}-{what}"
     staff = User.objects.filter(is_staff=True, is_active=True)
     for user in leads_of(budget.team).union(staff):
-        subject = f"budget-{budget.team_id}-{month:%Y-%m}-{level}"
         tell(user, Kind.BUDGET_REACHED, subject, sentence, f"/usage/?scope=team:{budget.team.slug}")

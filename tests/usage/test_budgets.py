@@ -82,14 +82,30 @@ def test_leads_and_administrators_are_told_of_each_level_once_a_month(people: Pe
         for hours in (2, 3):
             with at(datetime(2026, 11, day, hours, tzinfo=UTC)):
                 budgets.tick()
-    amounts = [text.partition(" has spent ")[2].partition(" of ")[0] for text in told(people.luis)]
-    assert amounts == ["50 %", "80 %", "100 %"]
+    levels = [text.partition(" has spent ")[2].partition(" of ")[0] for text in told(people.luis)]
+    assert levels == ["50 %", "", "80 %", "100 %"]  # the second tells what is foreseen
     assert told(people.ada) == told(people.luis)
     assert told(people.vera) == []
     interval(30 * DAY, 30 * DAY + 3600, allocation_id="B", quantity=Decimal(60), price_per_hour=Decimal(1))
     with at(datetime(2026, 12, 1, 2, tzinfo=UTC)):
         budgets.tick()
     assert "December 2026" in told(people.luis)[-1]
+
+
+def test_they_are_told_once_that_it_will_not_last(people: People, vision: Team) -> None:
+    for day in range(9, 16):
+        spend(day, 10)
+    with at(NOON):
+        budgets.put(vision, Decimal(200), "notify", actor="ada")
+        for _ in range(2):
+            budgets.tick()
+    for days in (1, 2):
+        with at(NOON + timedelta(days=days)):
+            budgets.tick()
+    assert told(people.luis) == [
+        "If team Vision goes on as in the last days, it spends € 215.00 of its € 200.00 for November 2026, "
+        "and has used it up on 29 November."
+    ]
 
 
 def test_what_is_new_waits_while_the_budget_is_used_up_and_says_so(
