@@ -22,7 +22,7 @@ PEOPLE = (
         'id', lpad(n::text, 26, '0'), 'slug', 'team-' || n, 'name', 'Team ' || n))).*
     FROM accounts_team AS model, generate_series(1, 198) AS n WHERE model.slug = 'vision'""",
     """INSERT INTO accounts_user SELECT (jsonb_populate_record(model, jsonb_build_object(
-        'id', 1000 + n, 'username', 'person-' || n, 'name', 'Person ' || n))).*
+        'id', 1000 + n, 'username', 'person-' || n, 'subject', 'person-' || n, 'name', 'Person ' || n))).*
     FROM accounts_user AS model, generate_series(1, 4999) AS n WHERE model.username = 'scientist'""",
 )
 LOAD = """
