@@ -49,6 +49,8 @@ class ImageRow:
 
 
 def _source(image: Image) -> str:
+    if image.named:
+        return "named by jobs"
     if image.context:
         return f"built from images/{image.context}"
     return f"{image.tag} = {image.reference}" if image.tag and image.reference else image.tag or image.reference
