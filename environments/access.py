@@ -6,7 +6,7 @@ from django.db.models import Exists, F, OuterRef, Prefetch, Q, QuerySet
 
 from environments import addresses, versions
 from environments.models import Configuration, Dataset, Handover, Image, Share, Template, Workspace
-from environments.states import ShareRight
+from environments.states import ImageState, ShareRight, TemplateKind
 from portal.accounts import access
 from portal.accounts.models import Membership, Role, User
 from portal.compute.states import Desired
@@ -184,15 +184,28 @@ def _unknown() -> NotFound:
     )
 
 
+def offered_to(user: User) -> QuerySet[Template]:
+    """What the catalog offers to the user's teams, images that jobs may name among it."""
+    slugs = [ALL_TEAMS, *access.teams_of(user).values_list("slug", flat=True)]
+    return Template.objects.filter(Q(teams__overlap=slugs), retired=False)
+
+
 def templates_for(user: User) -> QuerySet[Template]:
     """What the user's teams may launch."""
-    slugs = [ALL_TEAMS, *access.teams_of(user).values_list("slug", flat=True)]
     return (
-        Template.objects.filter(Q(teams__overlap=slugs), retired=False, versions__retired=False)
+        offered_to(user)
+        .filter(versions__retired=False)
+        .exclude(kind=TemplateKind.IMAGE)
         .select_related("default_size")
         .prefetch_related("sizes", Prefetch("versions", queryset=versions.offered()))
         .distinct()
     )
+
+
+def patterns_for(user: User) -> list[str]:
+    """What images may fit that jobs of the user's teams name; each only what is allowed to the team that pays it."""
+    rows = offered_to(user).filter(kind=TemplateKind.IMAGE).values_list("patterns", flat=True)
+    return list(dict.fromkeys(pattern for patterns in rows for pattern in patterns))
 
 
 def template_for(user: User, slug: str, *kinds: str) -> Template:
@@ -209,7 +222,8 @@ def template_for(user: User, slug: str, *kinds: str) -> Template:
 
 def any_template(slug: str) -> Template:
     """For administrators: retired ones too."""
-    template = Template.objects.prefetch_related("sizes", "versions__image").filter(pk=slug).first()
+    rows = Template.objects.exclude(kind=TemplateKind.IMAGE).prefetch_related("sizes", "versions__image")
+    template = rows.filter(pk=slug).first()
     if template is None:
         raise NotFound("There is no such template.", next_step=Next("See the catalog", "/catalog/"))
     return template
@@ -223,8 +237,18 @@ def datasets_for(user: User) -> QuerySet[Dataset]:
     return rows if user.is_staff else rows.filter(Q(teams__overlap=slugs) | Q(kept_by__in=led))
 
 
-def image_named(name: str) -> Image:
-    image = Image.objects.prefetch_related("versions__template", "built_upon").filter(pk=name).first()
+def images_for(user: User) -> QuerySet[Image]:
+    """Those of the catalog; administrators also see those that jobs named, which are here or on their way."""
+    rows = Image.objects.prefetch_related("versions__template", "built_upon")
+    tags = Q(state=ImageState.READY) & ~Q(named__contains="@")
+    gone = Q(state__in=[ImageState.FAILED, ImageState.REMOVED]) | tags
+    return rows.exclude(gone, named__gt="") if user.is_staff else rows.filter(named="")
+
+
+def image_for(user: User, name: str) -> Image:
+    """Any of the catalog; for administrators any at all."""
+    rows = Image.objects.prefetch_related("versions__template", "built_upon").filter(pk=name)
+    image = (rows if user.is_staff else rows.filter(named="")).first()
     if image is None:
         raise NotFound("There is no such image.", next_step=Next("See all images", "/images/"))
     return image

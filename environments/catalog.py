@@ -12,6 +12,7 @@ from environments import contexts, datasets
 from environments.catalog_checks import PULLED, based_on
 from environments.catalog_files import Catalog, CatalogError
 from environments.catalog_published import (
+    ALLOWED_COLUMNS,
     CLASS_COLUMNS,
     IMAGE,
     LIMIT_COLUMNS,
@@ -25,7 +26,7 @@ from environments.catalog_published import (
 )
 from environments.catalog_yaml import dump
 from environments.models import Image, Template, TemplateVersion
-from environments.states import ImageState
+from environments.states import ImageState, TemplateKind
 from portal.accounts.models import Team
 from portal.audit.actions import record
 from portal.audit.models import AuditEvent
@@ -85,6 +86,8 @@ def _changes(catalog: Catalog, before: Catalog) -> list[Change]:
         *(Change(sign, what) for sign, what in datasets.changes(catalog.datasets)),
         *_changed("limit", catalog.limits, before.limits, "resource"),
         *_changed("approval rule", catalog.approval_rules, before.approval_rules, "name"),
+        *_changed("allowed images", catalog.allowed_images, before.allowed_images),
+        *_kind_changes(catalog),
     ]
 
 
@@ -105,7 +108,7 @@ def notes(catalog: Catalog) -> list[str]:
     """What is no mistake, but may surprise."""
     teams = {ALL_TEAMS, *Team.objects.values_list("slug", flat=True)}
     found = []
-    for template in catalog.templates:
+    for template in (*catalog.templates, *catalog.allowed_images):
         found += [f"{template['slug']}: there is no team “{t}” yet" for t in template["teams"] if t not in teams]
         if not template["teams"]:
             found.append(f"{template['slug']}: its list of teams is empty, so nobody can launch it")
@@ -142,7 +145,9 @@ def _publish(catalog: Catalog, actor: str) -> None:
     publish_prices(catalog.prices, catalog.currency, actor=actor)
     for template in catalog.templates:
         _publish_template(template)
-    Template.objects.exclude(slug__in=[t["slug"] for t in catalog.templates]).update(retired=True)
+    _publish_allowed_images(catalog)
+    offered = [one["slug"] for one in (*catalog.templates, *catalog.allowed_images)]
+    Template.objects.exclude(slug__in=offered).update(retired=True)
     datasets.publish(catalog.datasets)
     _publish_rules(catalog)
     _publish_limits(catalog)
@@ -189,6 +194,16 @@ def _publish_limits(catalog: Catalog) -> None:
         values = columns(limit, LIMIT_COLUMNS) | {"position": position}
         ResourceLimit.objects.update_or_create(resource=limit["resource"], defaults=values)
     ResourceLimit.objects.exclude(resource__in=[limit["resource"] for limit in catalog.limits]).delete()
+
+
+def _publish_allowed_images(catalog: Catalog) -> None:
+    """They run at every size; the first is what a job has by itself."""
+    sizes = [size["slug"] for size in catalog.sizes]
+    shown = {"summary": "", "icon_letter": "I", "icon_colour": "grey", "default_size_id": sizes[0], "retired": False}
+    for position, one in enumerate(catalog.allowed_images):
+        values = columns(one, ALLOWED_COLUMNS) | shown | {"kind": TemplateKind.IMAGE, "position": position}
+        template, _ = Template.objects.update_or_create(slug=one["slug"], defaults=values)
+        template.sizes.set(sizes)
 
 
 def _publish_sizes(catalog: Catalog) -> None:
@@ -269,6 +284,15 @@ def _differing(wanted: dict[str, Any], found: dict[str, Any]) -> list[str]:
     if wanted["icon"] != found["icon"]:
         fields.append("icon")
     return [*fields, "sizes"] if set(wanted["sizes"]) != set(found["sizes"]) else fields
+
+
+def _kind_changes(catalog: Catalog) -> Iterator[Change]:
+    """What a name once stood for it stands for as long as something may have run under it."""
+    wanted = {one["slug"]: False for one in catalog.templates} | {one["slug"]: True for one in catalog.allowed_images}
+    for slug, kind in Template.objects.filter(slug__in=wanted).values_list("slug", "kind"):
+        if wanted[slug] != (kind == TemplateKind.IMAGE):
+            was = "a template" if wanted[slug] else "allowed images"
+            yield Change("!", f"“{slug}” was the name of {was} before; choose another")
 
 
 def _version_changes(

@@ -224,7 +224,7 @@ class Images(GenericViewSet[Image]):
         responses={200: ImageSerializer(many=True), **problems(422)},
     )
     def list(self, request: Request) -> Response:
-        page = self.paginate_queryset(self.get_queryset())
+        page = self.paginate_queryset(access.images_for(signed_in(request.user)))
         return self.get_paginated_response(ImageSerializer(page or [], many=True).data)
 
     @property
@@ -232,8 +232,9 @@ class Images(GenericViewSet[Image]):
         return "admin" if self.action in ("build", "cancel") else "workspaces"
 
     def _done(self, name: str, action: Callable[..., None]) -> Response:
-        action(access.image_named(name), actor=signed_in(self.request.user).username)
-        return Response(ImageSerializer(access.image_named(name)).data, status=202)
+        user = signed_in(self.request.user)
+        action(access.image_for(user, name), actor=user.username)
+        return Response(ImageSerializer(access.image_for(user, name)).data, status=202)
 
     @extend_schema(
         operation_id="build_image",

@@ -33,6 +33,7 @@ class Shared:
     datasets: Document
     approvals: Document
     limits: Document
+    allowed: Document
 
 
 def found_in(shared: Shared, templates: Sequence[Document]) -> list[str]:
@@ -43,6 +44,7 @@ def found_in(shared: Shared, templates: Sequence[Document]) -> list[str]:
         *_repeated(shared.datasets, "datasets", "name"),
         *_rule_check(shared),
         *_limit_check(shared.limits),
+        *_allowed_check(shared.allowed, templates),
     ]
 
 
@@ -93,6 +95,15 @@ def _limit_check(limits: Document) -> Iterator[str]:
         for name in NOT_LENT.get(limit["resource"], ()):
             if name in limit:
                 yield limits.problem(["limits", n, name], f"there is no such thing for {limit['resource']}")
+
+
+def _allowed_check(allowed: Document, templates: Sequence[Document]) -> Iterator[str]:
+    """What people see as an environment has a name of its own."""
+    yield from _repeated(allowed, "allowed_images", "slug")
+    taken = {template.data["slug"] for template in templates}
+    for n, one in enumerate(allowed.data.get("allowed_images", [])):
+        if one["slug"] in taken:
+            yield allowed.problem(["allowed_images", n, "slug"], f"a template is called “{one['slug']}” too")
 
 
 def _cross_check(sizes: Document, templates: Sequence[Document]) -> Iterator[str]:

@@ -7,7 +7,7 @@ from environments.catalog_yaml import Unreadable, dump, parse
 from portal.lib.errors import NotFound
 
 GPUS, SIZES, PRICES, DATASETS = "gpus.yaml", "sizes.yaml", "prices.yaml", "datasets.yaml"
-LIMITS, APPROVALS, NEW = "limits.yaml", "approvals.yaml", "templates/new.yaml"
+LIMITS, APPROVALS, IMAGES, NEW = "limits.yaml", "approvals.yaml", "images.yaml", "templates/new.yaml"
 TITLES = {
     GPUS: "GPU classes",
     SIZES: "Sizes",
@@ -15,6 +15,7 @@ TITLES = {
     LIMITS: "Limits",
     DATASETS: "Datasets",
     APPROVALS: "Approval rules",
+    IMAGES: "Images that jobs may name",
     NEW: "New template",
 }
 SKELETON = """\

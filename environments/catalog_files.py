@@ -10,6 +10,7 @@ import jsonschema
 
 from environments.catalog_checks import Shared, found_in
 from environments.catalog_yaml import Document, Unreadable, parse
+from environments.image_references import PATTERN
 from environments.schema import completed
 from portal.quotas.states import Resource, WhenIdle
 
@@ -152,6 +153,21 @@ LIMITS = _closed(
         }
     }
 )
+ALLOWED_IMAGES = _closed(
+    {
+        "allowed_images": {
+            "type": "array",
+            "items": _closed(
+                {
+                    "slug": _SLUG,
+                    "name": {"type": "string", "minLength": 1, "maxLength": 60},
+                    "patterns": {"type": "array", "minItems": 1, "items": {"type": "string", "pattern": PATTERN}},
+                },
+                {"teams": {"type": "array", "items": {"type": "string"}}},
+            ),
+        }
+    }
+)
 APPROVALS = _closed(
     {
         "approval_rules": {
@@ -179,7 +195,11 @@ WHOLE = _closed(
         **PRICES["properties"],
         "templates": {"type": "array", "items": TEMPLATE},
     },
-    DATASETS["properties"] | GPU_CLASSES["properties"] | LIMITS["properties"] | APPROVALS["properties"],
+    DATASETS["properties"]
+    | GPU_CLASSES["properties"]
+    | LIMITS["properties"]
+    | APPROVALS["properties"]
+    | ALLOWED_IMAGES["properties"],
 )
 
 
@@ -187,6 +207,7 @@ OPTIONAL = {
     "gpus.yaml": "gpu_classes: []",
     "limits.yaml": "limits: []",
     "approvals.yaml": "approval_rules: []",
+    "images.yaml": "allowed_images: []",
     "datasets.yaml": "datasets: []",
 }
 """Files that need not be there, and what they say then."""
@@ -202,8 +223,8 @@ class CatalogError(Exception):
 
 @dataclass(slots=True)
 class Catalog:
-    """What the files say; sizes, GPU classes, limits and rules in order, prices per hour by SKU; `places` says where a
-    version is written.
+    """What the files say; sizes, GPU classes, limits, rules and allowed images in order, prices per hour by SKU;
+    `places` says where a version is written.
     """
 
     gpu_classes: list[dict[str, Any]] = field(default_factory=list)
@@ -214,6 +235,7 @@ class Catalog:
     datasets: list[dict[str, Any]] = field(default_factory=list)
     approval_rules: list[dict[str, Any]] = field(default_factory=list)
     limits: list[dict[str, Any]] = field(default_factory=list)
+    allowed_images: list[dict[str, Any]] = field(default_factory=list)
     places: dict[str, str] = field(default_factory=dict, compare=False)
 
 
@@ -244,11 +266,12 @@ def read_files(texts: Mapping[str, str]) -> Catalog:
     datasets = _checked("datasets.yaml", texts["datasets.yaml"], DATASETS, problems)
     approvals = _checked("approvals.yaml", texts["approvals.yaml"], APPROVALS, problems)
     limits = _checked("limits.yaml", texts["limits.yaml"], LIMITS, problems)
+    allowed = _checked("images.yaml", texts["images.yaml"], ALLOWED_IMAGES, problems)
     names = sorted(name for name in texts if name.startswith("templates/"))
     templates = [_checked(name.removeprefix("templates/"), texts[name], TEMPLATE, problems) for name in names]
     if not problems:
         problems += _misnamed(templates)
-    return _catalog(Shared(gpus, sizes, prices, datasets, approvals, limits), templates, problems)
+    return _catalog(Shared(gpus, sizes, prices, datasets, approvals, limits, allowed), templates, problems)
 
 
 def read_text(text: str, name: str) -> Catalog:
@@ -259,7 +282,7 @@ def read_text(text: str, name: str) -> Catalog:
     problems: list[str] = []
     whole = _checked(name, text, WHOLE, problems)
     count = 0 if problems else len(whole.data["templates"])
-    return _catalog(Shared(*[whole] * 6), [whole.part("templates", n) for n in range(count)], problems)
+    return _catalog(Shared(*[whole] * 7), [whole.part("templates", n) for n in range(count)], problems)
 
 
 def _catalog(shared: Shared, templates: list[Document], problems: list[str]) -> Catalog:
@@ -276,6 +299,7 @@ def _catalog(shared: Shared, templates: list[Document], problems: list[str]) -> 
         datasets=shared.datasets.data.get("datasets", []),
         approval_rules=shared.approvals.data.get("approval_rules", []),
         limits=shared.limits.data.get("limits", []),
+        allowed_images=[{"teams": ["*"]} | one for one in shared.allowed.data.get("allowed_images", [])],
         places=_places(templates),
     )
 

@@ -8,6 +8,7 @@ from django.db.models import Count, Q
 from environments import access, cards, catalog, images, versions
 from environments.catalog_files import CatalogError, read
 from environments.models import Dataset, Template, TemplateVersion
+from environments.states import TemplateKind
 from portal.accounts.models import Team
 from portal.compute.models import Size
 from portal.lib.money import Money
@@ -19,7 +20,9 @@ IN_USE = Count("versions__workspaces", filter=Q(versions__workspaces__deleted_at
 
 
 def overview() -> dict[str, Any]:
-    templates = Template.objects.prefetch_related("versions__image").annotate(in_use=IN_USE)
+    allowed = Template.objects.filter(kind=TemplateKind.IMAGE, retired=False)
+    templates = Template.objects.exclude(kind=TemplateKind.IMAGE)
+    templates = templates.prefetch_related("versions__image").annotate(in_use=IN_USE)
     sizes = list(Size.objects.filter(retired=False))
     prices = costs.per_hour(sizes)
     return {
@@ -30,6 +33,7 @@ def overview() -> dict[str, Any]:
         ),
         "approval_rules": ApprovalRule.objects.all(),
         "limits": ResourceLimit.objects.all(),
+        "allowed_images": [(one, _teams(one)) for one in allowed],
         "prices": _prices(),
         "datasets": [(one, _teams(one)) for one in Dataset.objects.filter(retired=False)],
         "drift": _drift(),

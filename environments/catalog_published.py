@@ -9,6 +9,7 @@ from typing import Any
 from environments.catalog_files import Catalog
 from environments.catalog_yaml import dump
 from environments.models import Dataset, Image, Template, TemplateVersion, linkable
+from environments.states import TemplateKind
 from portal.compute.models import Size
 from portal.quotas.models import ApprovalRule, GpuClass, ResourceLimit
 from portal.quotas.states import WhenIdle
@@ -74,6 +75,10 @@ RULE_COLUMNS: dict[str, Any] = {
 """The same of an approval rule."""
 
 
+ALLOWED_COLUMNS: dict[str, Any] = {"name": None, "patterns": None, "teams": None}
+"""The same of images that are allowed."""
+
+
 def columns(data: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
     """All of them, with their defaults."""
     return {name: data.get(name, default) for name, default in known.items()}
@@ -88,7 +93,8 @@ def _written(row: Any, known: Mapping[str, Any]) -> dict[str, Any]:
 def published() -> Catalog:
     """All that is offered now; what is retired is left out."""
     prices = {price.sku: price for price in Price.objects.order_by("valid_from", "pk")}
-    templates = Template.objects.filter(retired=False).prefetch_related("sizes", "versions__image")
+    offered = Template.objects.filter(retired=False)
+    templates = offered.exclude(kind=TemplateKind.IMAGE).prefetch_related("sizes", "versions__image")
     return Catalog(
         gpu_classes=[_gpu_class(one) for one in GpuClass.objects.filter(retired=False)],
         sizes=[_size(size) for size in Size.objects.filter(retired=False)],
@@ -97,13 +103,14 @@ def published() -> Catalog:
         templates=[template_data(template) for template in templates.order_by("slug")],
         approval_rules=[_rule(rule) for rule in ApprovalRule.objects.all()],
         limits=[_limit(limit) for limit in ResourceLimit.objects.all()],
+        allowed_images=[_allowed(one) for one in offered.filter(kind=TemplateKind.IMAGE)],
         datasets=[_dataset(dataset) for dataset in Dataset.objects.filter(retired=False).order_by("name")],
     )
 
 
 def versions() -> dict[str, dict[str, Any]]:
     """Every version that was ever published, by `slug version`."""
-    rows = TemplateVersion.objects.select_related("image")
+    rows = TemplateVersion.objects.exclude(template__kind=TemplateKind.IMAGE).select_related("image")
     return {f"{row.template_id} {row.version}": version_data(row) for row in rows}
 
 
@@ -124,6 +131,10 @@ def _rule(rule: ApprovalRule) -> dict[str, Any]:
 def _limit(limit: ResourceLimit) -> dict[str, Any]:
     amounts = {name: _number(Decimal(amount)) for name, amount in _written(limit, LIMIT_COLUMNS).items()}
     return {"resource": limit.resource, **amounts}
+
+
+def _allowed(one: Template) -> dict[str, Any]:
+    return {"slug": one.slug, **_written(one, ALLOWED_COLUMNS)}
 
 
 def _dataset(dataset: Dataset) -> dict[str, Any]:
@@ -183,6 +194,7 @@ def documents(catalog: Catalog) -> dict[str, dict[str, Any]]:
         "prices.yaml": {"currency": catalog.currency, "prices": prices},
         "datasets.yaml": {"datasets": catalog.datasets},
         "approvals.yaml": {"approval_rules": catalog.approval_rules},
+        "images.yaml": {"allowed_images": catalog.allowed_images},
         **{f"templates/{template['slug']}.yaml": template for template in catalog.templates},
     }
 

@@ -93,7 +93,7 @@ def clean() -> None:
 
 def _forget(copy: ImageCopy) -> None:
     """Before it goes: whoever wants the image from now on has it fetched again."""
-    same = Image.objects.filter(pk=copy.image_id, reference=copy.reference, digest=copy.digest)
+    same = Image.objects.filter(reference=copy.reference, digest=copy.digest)
     gone = {"state": ImageState.REMOVED, "digest": "", "size": None, "progress": None}
     same.filter(state=ImageState.READY).update(**gone)
 

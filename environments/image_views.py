@@ -27,6 +27,7 @@ TAIL_LINES = 12
 @dataclass(frozen=True, slots=True)
 class ImageRow:
     name: str
+    title: str
     source: str
     state: str
     sentence: str
@@ -48,6 +49,8 @@ class ImageRow:
 
 
 def _source(image: Image) -> str:
+    if image.named:
+        return "named by jobs"
     if image.context:
         return f"built from images/{image.context}"
     return f"{image.tag} = {image.reference}" if image.tag and image.reference else image.tag or image.reference
@@ -63,6 +66,7 @@ def _row(image: Image, user: User, running: Counter[str]) -> ImageRow:
     }
     return ImageRow(
         name=image.name,
+        title=str(image),
         source=_source(image),
         state=image.state,
         sentence=image.message if image.state == ImageState.BUILDING and image.message else images.in_short(image),
@@ -86,6 +90,8 @@ def _row(image: Image, user: User, running: Counter[str]) -> ImageRow:
 
 def _used_by(image: Image) -> list[str]:
     versions = image.versions.all()
+    if image.named:
+        return sorted({version.template.name for version in versions})
     retired = {v.pk for v in versions if v.retired or v.template.retired}
     return sorted({f"{v.template.name} {v.version}{' (retired)' if v.pk in retired else ''}" for v in versions})
 
@@ -102,7 +108,7 @@ def _rows(found: Iterable[Image], user: User) -> list[ImageRow]:
 @require_safe
 def list_images(request: HttpRequest) -> HttpResponse:
     user = signed_in(request.user)
-    rows = _rows(Image.objects.prefetch_related("versions__template", "built_upon"), user)
+    rows = _rows(access.images_for(user), user)
     unused = image_cleaning.unused() if user.is_staff else []
     context = {
         "images": rows,
@@ -116,8 +122,9 @@ def list_images(request: HttpRequest) -> HttpResponse:
 @login_required
 @require_safe
 def detail(request: HttpRequest, name: str) -> HttpResponse:
-    image = access.image_named(name)
-    [row] = _rows([image], signed_in(request.user))
+    user = signed_in(request.user)
+    image = access.image_for(user, name)
+    [row] = _rows([image], user)
     context = {"image": row, "log": image.log_tail.splitlines(), "live_topics": [row.topic]}
     return render(request, "images/detail.html", context)
 
@@ -125,7 +132,8 @@ def detail(request: HttpRequest, name: str) -> HttpResponse:
 @login_required
 @require_safe
 def fragment(request: HttpRequest, name: str) -> HttpResponse:
-    [row] = _rows([access.image_named(name)], signed_in(request.user))
+    user = signed_in(request.user)
+    [row] = _rows([access.image_for(user, name)], user)
     return render(request, "images/list.html#row", {"image": row})
 
 
@@ -139,7 +147,7 @@ def _administrator(request: HttpRequest) -> User:
 def _button(request: HttpRequest, name: str, action: Callable[..., None], said: str) -> HttpResponse:
     user = _administrator(request)
     try:
-        action(access.image_named(name), actor=user.username)
+        action(access.image_for(user, name), actor=user.username)
         messages.success(request, said)
     except Conflict as problem:
         messages.error(request, problem.detail)

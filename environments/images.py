@@ -69,16 +69,19 @@ def in_short(image: Image) -> str:
 def answer(image: Image, since: datetime) -> ImageAnswer:
     """What compute is told for a launch of `since`; what was cleaned up or may be tried anew is asked for again."""
     match image.state:
+        case ImageState.READY if image.follows and not (image.resolved_at and since <= image.resolved_at):
+            request(image, actor="reconcile")
+            return ImageAnswer(message=f"Asking the registry what {image} means now")
         case ImageState.READY:
             return ImageAnswer(ready=True, reference=image.digest)
         case ImageState.FAILED if _may_be_tried_anew(image, since):
             request(image, actor="reconcile")
-            return ImageAnswer(message=f"Image {image.name} is tried again")
+            return ImageAnswer(message=f"Image {image} is tried again")
         case ImageState.FAILED:
             return ImageAnswer(failed=True, message=_failure(image))
         case ImageState.REMOVED:
             request(image, actor="reconcile")
-            return ImageAnswer(message=f"Image {image.name} was cleaned up and comes back")
+            return ImageAnswer(message=f"Image {image} was cleaned up and comes back")
         case _:
             return ImageAnswer(message=sentence(image), progress=image.progress)
 
@@ -91,7 +94,7 @@ def _may_be_tried_anew(image: Image, since: datetime) -> bool:
 
 def _failure(image: Image) -> str:
     if not image.context:
-        return f"Image {image.name} could not be pulled: {image.message}"
+        return f"Image {image} could not be pulled: {image.message}"
     rest = words.duration(BUILD_REST.total_seconds())
     return f"Image {image.name} could not be built, and is not built again for {rest}: {image.message}"
 
@@ -104,9 +107,12 @@ def percent(image: Image) -> int | None:
 
 @transaction.atomic
 def request(image: Image, *, actor: str) -> None:
-    """Want it built or pulled. Asking while it is under way changes nothing."""
+    """Want it built or pulled; of one that follows a tag, what that means now. Asking while it is under way changes
+    nothing.
+    """
     idle = Image.objects.filter(pk=image.pk).exclude(state__in=UNDER_WAY)
-    if idle.update(state=ImageState.QUEUED, message="", progress=None, working_until=None):
+    anew = {"reference": ""} if image.follows else {}
+    if idle.update(**anew, state=ImageState.QUEUED, message="", progress=None, working_until=None):
         record(actor, "image.request", image.topic)
         publish(image.topic, "images")
     transaction.on_commit(lambda: ring_fetch(image.pk))
@@ -206,7 +212,7 @@ def _resolve(image: Image) -> None:
         return
     image.reference = runtime().resolve_image(image.tag)
     with transaction.atomic():
-        if not _mine(image).update(reference=image.reference):
+        if not _mine(image).update(reference=image.reference, resolved_at=clock.now()):
             raise Superseded
         record("worker", "image.resolve", image.topic, before={"tag": image.tag}, after={"reference": image.reference})
         publish(image.topic, "images", "catalog")

@@ -5,7 +5,7 @@ from django.db import models
 from django.db.models import Q
 
 from environments.schedules import Plan
-from environments.states import Answer, Counted, ImageState, ShareRight, VolumeKind
+from environments.states import Answer, Counted, ImageState, ShareRight, TemplateKind, VolumeKind
 from portal.accounts.models import Secret, Team, User
 from portal.compute.models import Allocation, Size
 from portal.compute.states import ActivityKind
@@ -18,6 +18,7 @@ class Image(models.Model):
     `reference` is the tag that carries the context's content hash, or `repository@sha256:…`; it is empty while
     `tag`, by which the catalog names the image, is not resolved yet. `digest` is the engine's id of it once it is
     there. `working_until` is the lease of who builds it, `attempt` counts the builds: a late one changes nothing.
+    One that a job named has that in `named` (see named_images.py).
     """
 
     name = models.SlugField(primary_key=True, max_length=60)
@@ -25,6 +26,8 @@ class Image(models.Model):
     base = models.ForeignKey("self", null=True, on_delete=models.PROTECT, related_name="built_upon")
     reference = models.CharField(max_length=300, blank=True)
     tag = models.CharField(max_length=300, blank=True)
+    named = models.CharField(max_length=300, blank=True, default="")
+    resolved_at = models.DateTimeField(null=True)
     state = models.CharField(max_length=10, choices=ImageState.choices, default=ImageState.QUEUED)
     progress = models.FloatField(null=True)
     message = models.TextField(blank=True)
@@ -39,11 +42,17 @@ class Image(models.Model):
     class Meta:
         ordering = ["name"]
         constraints = [
-            models.CheckConstraint(condition=~Q(state="ready") | ~Q(digest=""), name="image_ready_has_digest")
+            models.CheckConstraint(condition=~Q(state="ready") | ~Q(digest=""), name="image_ready_has_digest"),
+            models.UniqueConstraint(fields=["named"], condition=~Q(named=""), name="image_named_once"),
         ]
 
     def __str__(self) -> str:
-        return self.name
+        return self.named or self.name
+
+    @property
+    def follows(self) -> bool:
+        """Whether it is what a tag means at the time: looked up anew for each job that comes later."""
+        return bool(self.named) and "@" not in self.named
 
     @property
     def topic(self) -> str:
@@ -80,6 +89,8 @@ class ImageCopy(models.Model):
 class Template(models.Model):
     """What the catalog offers; kept by catalog.apply. An empty team list means nobody.
 
+    One of kind `image` stands for all images that fit one of its `patterns`; each that a job named is a version of it.
+
     `idle` is when an idle workspace stops, `{stop_after_minutes, most_minutes}`, and where wanted is suspended before,
     `suspend_after_minutes` (see idle.Rule); null is never.
     """
@@ -87,7 +98,8 @@ class Template(models.Model):
     slug = models.SlugField(primary_key=True, max_length=60)
     name = models.CharField(max_length=100)
     summary = models.CharField(max_length=300)
-    kind = models.CharField(max_length=10, choices=[("workspace", "Workspace"), ("job", "Job")])
+    kind = models.CharField(max_length=10, choices=TemplateKind.choices)
+    patterns = ArrayField(models.CharField(max_length=300), default=list)
     ide = models.CharField(max_length=20, blank=True)
     icon_letter = models.CharField(max_length=1)
     icon_colour = models.CharField(max_length=20)
@@ -103,6 +115,12 @@ class Template(models.Model):
 
     class Meta:
         ordering = ["position", "slug"]
+        constraints = [
+            models.CheckConstraint(
+                condition=(Q(kind="image") & ~Q(patterns=[])) | (~Q(kind="image") & Q(patterns=[])),
+                name="template_of_images_has_patterns",
+            )
+        ]
 
     def __str__(self) -> str:
         return self.name
@@ -111,7 +129,8 @@ class Template(models.Model):
 class TemplateVersion(models.Model):
     """One published version; never changed afterwards, so that what uses it stays runnable. One of a job has no port.
 
-    A retired one is no longer in the catalog: nobody can take it, and who has it keeps it.
+    A retired one is no longer in the catalog: nobody can take it, and who has it keeps it. So is from the beginning
+    one that stands for an image which a job named: only who names it again has it.
     """
 
     template = models.ForeignKey(Template, on_delete=models.PROTECT, related_name="versions")
@@ -196,25 +215,6 @@ class Volume(models.Model):
     @property
     def topic(self) -> str:
         return f"volume-{self.pk}"
-
-
-class Upload(models.Model):
-    """A file on its way into a volume; how much of it has come is the size of its partial file there."""
-
-    id = models.CharField(primary_key=True, max_length=ids.LENGTH, default=ids.new_id, editable=False)
-    volume = models.ForeignKey(Volume, on_delete=models.CASCADE, related_name="uploads")
-    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="uploads")
-    folder = models.TextField(blank=True)
-    name = models.CharField(max_length=255)
-    length = models.BigIntegerField()
-    replace = models.BooleanField(default=False)
-    touched_at = models.DateTimeField(default=clock.now)
-
-    class Meta:
-        constraints = [models.CheckConstraint(condition=Q(length__gte=0), name="upload_length_not_negative")]
-
-    def __str__(self) -> str:
-        return self.name
 
 
 class Workspace(models.Model):

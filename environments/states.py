@@ -15,6 +15,12 @@ class ImageState(models.TextChoices):
     REMOVED = "removed", "Not on the machine"
 
 
+class TemplateKind(models.TextChoices):
+    WORKSPACE = "workspace", "Workspace"
+    JOB = "job", "Job"
+    IMAGE = "image", "Images that jobs may name"
+
+
 class VolumeKind(models.TextChoices):
     HOME = "home", "Home"
     TEAM = "team", "Team"

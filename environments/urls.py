@@ -57,6 +57,7 @@ urlpatterns = [
     path("catalog/prices/", catalog_views.edit, {"file": catalog_editing.PRICES}, name="catalog-prices"),
     path("catalog/limits/", catalog_views.edit, {"file": catalog_editing.LIMITS}, name="catalog-limits"),
     path("catalog/approvals/", catalog_views.edit, {"file": catalog_editing.APPROVALS}, name="catalog-approvals"),
+    path("catalog/images/", catalog_views.edit, {"file": catalog_editing.IMAGES}, name="catalog-images"),
     path("catalog/datasets/", catalog_views.edit, {"file": catalog_editing.DATASETS}, name="catalog-datasets"),
     path("catalog/templates/<slug:slug>/", catalog_views.template, name="catalog-template"),
     path("catalog/templates/<slug:slug>/edit/", catalog_views.edit, name="catalog-edit"),

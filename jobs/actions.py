@@ -11,7 +11,7 @@ from django.db import transaction
 from django.db.models import Q
 
 from environments import checks as environments
-from environments import volumes
+from environments import named_images, volumes
 from environments.models import Volume
 from jobs import checks, data_use, dependencies, model_use, snapshots, telling
 from jobs.again import submission_of
@@ -66,6 +66,7 @@ def check(owner: User, asked: Submission) -> dict[str, Any]:
 def submit(owner: User, asked: Submission, *, actor: str, origin: Origin = NOBODY) -> Job:
     """Queue the job asked for. Raises Invalid naming the field of `asked`."""
     columns = checks.columns(owner, asked)
+    columns["version"] = named_images.kept(columns["version"])
     secrets = environments.secrets(owner, columns["team"], asked.secrets)
     datasets = checks.inputs(owner, asked.inputs)
     models = model_use.named(columns["team"], asked.models)
@@ -82,6 +83,7 @@ def submit(owner: User, asked: Submission, *, actor: str, origin: Origin = NOBOD
     job.used_models.set(models)
     job.after.set(before)
     shown = {"name": job.name, "template": job.version.template_id, "size": job.size_id, "command": job.command}
+    shown |= {"image": job.version.image.named} if job.version.image.named else {}
     record(actor, "job.submit", job.topic, after=shown | {"secrets": [secret.name for secret in secrets]})
     _tell(job)
     if not copying and not job.hold:
@@ -133,6 +135,18 @@ def _begin(job: Job, actor: str) -> None:
         rank=Rank(job.priority),
     )
     Attempt.objects.create(job=job, number=number, allocation=allocation)
+
+
+@transaction.atomic
+def fix_image(job: Job) -> None:
+    """Its image was pulled by a tag: from now on, and when it is run again, it runs what that meant then. So do all
+    points of its sweep.
+    """
+    tag, fixed = job.version, named_images.meant(job.version)
+    same = Q(pk=job.pk) | Q(sweep=job.sweep_id, sweep__isnull=False)
+    if Job.objects.filter(same, version=tag).update(version=fixed):
+        record("jobs", "job.image", job.topic, before={"image": tag.image.named}, after={"image": fixed.image.named})
+        publish(job.topic)
 
 
 def follow(allocation: Allocation, transition: Transition) -> None:

@@ -53,6 +53,7 @@ class AttemptAnswer:
 class Record:
     template: str
     version: str
+    image: str | None
     image_digest: str
     command: list[str]
     git_url: str
@@ -163,6 +164,7 @@ def _record(job: Job, image: str, data: dict[str, DatasetVersion]) -> Record:
     return Record(
         template=job.version.template_id,
         version=job.version.version,
+        image=job.version.image.named or None,
         image_digest=image,
         command=job.command,
         git_url=job.git_url,
@@ -254,7 +256,11 @@ class RecordSerializer(serializers.Serializer[Record]):
 
     template = serializers.CharField()
     version = serializers.CharField()
-    image_digest = serializers.CharField()
+    image = serializers.CharField(
+        allow_null=True,
+        help_text="What it named in place of a template; with `@sha256:…`, what a tag meant, once it was pulled.",
+    )
+    image_digest = serializers.CharField(help_text="The id that the container engine has for it.")
     command = serializers.ListField(child=serializers.CharField())
     git_url = serializers.CharField()
     git_ref = serializers.CharField(help_text="As it was asked for.")

@@ -6,6 +6,7 @@ from typing import Any
 from rest_framework import serializers
 
 from environments.checks import MOST_SECRETS
+from environments.image_references import EXAMPLE, REFERENCE_LENGTH
 from environments.repositories import REF_LENGTH, URL_LENGTH
 from jobs import checks, dependencies, model_names, model_use
 from jobs.plan_states import AfterCondition
@@ -50,9 +51,18 @@ class RetryRuleSerializer(ClosedSerializer):
 class NewJobSerializer(ClosedSerializer):
     name = Text(required=False, allow_blank=True, max_length=checks.NAME_LENGTH, help_text="Made from the command.")
     template = Text(
-        required=False, allow_null=True, max_length=60, help_text="Slug of a template; not needed with `workspace`."
+        required=False,
+        allow_null=True,
+        max_length=60,
+        help_text="Slug of a template; not needed with `image` or `workspace`.",
     )
     version = Text(required=False, allow_null=True, max_length=40, help_text="The newest, if not given.")
+    image = Text(
+        required=False,
+        allow_null=True,
+        max_length=REFERENCE_LENGTH,
+        help_text=f"In place of a template: an image that the catalog allows, such as `{EXAMPLE}`, by tag or digest.",
+    )
     size = Text(required=False, allow_null=True, max_length=40, help_text="The template's default, if not given.")
     team = Text(required=False, allow_null=True, max_length=50, help_text="Who pays: your first team, if not given.")
     command = serializers.ListField(

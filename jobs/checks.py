@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from environments import access as environments
-from environments import checks, repositories
+from environments import checks, named_images, repositories
 from environments.access import Right
 from environments.models import Dataset, Template, TemplateVersion, Workspace
 from jobs import model_names, snapshots
@@ -38,19 +38,19 @@ _RULE = {"exit_codes", "log_contains", "reason", "then"}
 
 def columns(owner: User, asked: Submission) -> dict[str, Any]:
     """All that was asked, checked, as columns of a job; datasets, secrets and the name of the volume are left."""
-    for field in ("template", "version", "size", "team", "name", "folder", "workspace"):
+    for field in ("template", "version", "image", "size", "team", "name", "folder", "workspace"):
         if "\0" in (getattr(asked, field) or ""):
             raise Invalid.field(field, "This has a character that text cannot have.")
     source = workspace(owner, asked)
-    like = source if asked.template is None else None
-    chosen = like.version.template if like else template(owner, asked.template)
+    like = source if asked.template is None and asked.image is None else None
     given = parameters(asked.parameters)
     team = team_for(owner, source.team.slug if source and asked.team is None else asked.team)
+    runs = image(team, asked) if asked.image is not None else version(owner, like, asked)
     return {
         "name": name(asked),
         "team": team,
-        "version": version(like, chosen, asked),
-        "size": checks.size(chosen, like.size_id if like and asked.size is None else asked.size),
+        "version": runs,
+        "size": checks.size(runs.template, like.size_id if like and asked.size is None else asked.size),
         "parameters": given,
         "command": command(asked.command, given),
         "environment": checks.environment(asked.env),
@@ -93,17 +93,26 @@ def template(owner: User, slug: str | None) -> Template:
             "template",
             f"There is no template “{(slug or '')[:60]}” for your teams."
             if slug
-            else "Say in which environment it runs, such as “python”.",
+            else "Say in which environment it runs, such as “python”, or in which image.",
             next_step=Next("See the catalog", "/workspaces/new/"),
         )
     return found
 
 
-def version(like: Workspace | None, chosen: Template, asked: Submission) -> TemplateVersion:
+def version(owner: User, like: Workspace | None, asked: Submission) -> TemplateVersion:
     """That of the workspace whose environment it shall have, unless another is asked for."""
     if like is None:
-        return checks.version(chosen, asked.version)
+        return checks.version(template(owner, asked.template), asked.version)
     return checks.version_for(like, asked.version or like.version.version)
+
+
+def image(team: Team, asked: Submission) -> TemplateVersion:
+    """The version that stands for it; nobody has kept it where it is the first of its name."""
+    if asked.template is not None:
+        raise Invalid.field("image", "It runs in a template or in an image: name one of them.")
+    if asked.version is not None:
+        raise Invalid.field("version", "What is meant of an image stands in its own name, as tag or digest.")
+    return named_images.version(team, asked.image or "")
 
 
 def workspace(owner: User, asked: Submission) -> Workspace | None:

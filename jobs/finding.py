@@ -6,7 +6,7 @@ from django.db.models import QuerySet
 from django.http import QueryDict
 from rest_framework import serializers
 
-from environments.access import templates_for
+from environments.access import offered_to
 from environments.models import Template
 from jobs import access
 from jobs.models import Job
@@ -85,7 +85,7 @@ def people(user: User) -> QuerySet[User]:
 
 
 def _of_template(user: User, rows: QuerySet[Job], slug: str) -> QuerySet[Job]:
-    known = Template.objects.all() if user.is_staff else templates_for(user)
+    known = Template.objects.all() if user.is_staff else offered_to(user)
     found = rows.filter(version__template=slug)
     if not known.filter(slug=slug).exists() and not found.exists():
         raise Invalid.field("template", f"There is no template “{slug}” for your teams.")

@@ -122,3 +122,9 @@ def _unquoted(text: str) -> str:
 def _complain(wrong: Iterable[str]) -> None:
     if sentences := list(wrong)[:MOST_NAMED]:
         raise forms.ValidationError(sentences)
+
+
+def sent(value: Any, *, lines: bool) -> str:
+    """What a browser makes of a value between showing it and sending it back."""
+    text = "" if value is None else str(value).replace("\r\n", "\n").replace("\r", "\n")
+    return (text if lines else text.replace("\n", "")).strip()

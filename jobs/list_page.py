@@ -7,7 +7,7 @@ from django.core.paginator import Paginator
 from django.http import QueryDict
 from django.urls import reverse
 
-from environments.access import templates_for
+from environments.access import offered_to
 from environments.cards import Filter
 from environments.models import Template
 from jobs import access, cancelling, finding, pages
@@ -101,7 +101,7 @@ def _chips(kept: QueryDict, found: dict[str, int], state: str) -> list[Filter]:
 
 
 def _choices(user: User) -> dict[str, Choices]:
-    templates = Template.objects.all() if user.is_staff else templates_for(user)
+    templates = Template.objects.all() if user.is_staff else offered_to(user)
     teams = Team.objects.all() if user.is_staff else teams_of(user)
     return {
         "template": list(templates.order_by("position", "slug").values_list("slug", "name")),

@@ -32,7 +32,12 @@ class JobOwner:
     moves = "If it has not ended by then, it is tried again elsewhere, and that does not count as a retry."
 
     def image(self, allocation: Allocation) -> ImageAnswer:
-        return images.answer(self._job(allocation).version.image, allocation.desired_at)
+        job = self._job(allocation)
+        answer = images.answer(job.version.image, allocation.desired_at)
+        if answer.ready and job.version.image.follows:
+            actions.fix_image(job)
+            return self.image(allocation)
+        return answer
 
     def image_gone(self, allocation: Allocation) -> None:
         images.request(self._job(allocation).version.image, actor="reconcile")

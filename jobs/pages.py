@@ -256,7 +256,7 @@ def record(job: Job) -> list[Row]:
     parameters = ", ".join(f"{name} {value}" for name, value in job.parameters.items())
     image = job.version.image.digest.removeprefix("sha256:")[:12]
     found = {
-        "Environment": f"{job.version.template.name} {job.version.version}",
+        "Environment": environment_text(job),
         "Image": image,
         "Code": code_text(job),
         "Parameters": parameters,
@@ -270,6 +270,12 @@ def record(job: Job) -> list[Row]:
         "Repeats": job.rerun_of.name if job.rerun_of else "",
     }
     return [Row(label, value) for label, value in found.items() if value]
+
+
+def environment_text(job: Job) -> str:
+    """What it runs in: a version of a template, or an image by its name, as exactly as that is known."""
+    named = job.version.image.named
+    return named or f"{job.version.template.name} {job.version.version}"
 
 
 def code_text(job: Job) -> str:

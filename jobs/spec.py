@@ -6,6 +6,7 @@ from typing import Any
 from environments import volumes
 from environments.mounts import mount, mounts_for
 from environments.spec import as_text
+from environments.states import TemplateKind
 from jobs import model_use
 from jobs.checks import PARAMETER
 from jobs.models import Job
@@ -24,7 +25,7 @@ SNAPSHOT = "/data/.snapshot"
 NO_CODE = 66
 """The exit code of an attempt that could not fetch its code."""
 
-BEGIN = r"""# What every attempt does: find or fetch the code, then run the command and end as it ends.
+_FETCH = r"""# What every attempt does: find or fetch the code, then run the command and end as it ends.
 set -e
 cd ~
 mkdir -p outputs checkpoints
@@ -53,7 +54,10 @@ for copied in /data/.snapshot/code ~/.snapshot/code; do
 done
 mkdir -p code
 cd code
-set +e -m
+"""
+BEGIN = (
+    _FETCH
+    + r"""set +e -m
 "$@" </dev/null &
 command=$!
 set +m
@@ -62,21 +66,25 @@ while wait "$command"; kill -0 "$command" 2>/dev/null; do :; done
 wait "$command"
 exit $?
 """
+)
 """The command comes as "$@". It leads a process group of its own, so that all of a script hears when it shall end;
 after that bash says nothing of jobs of its own."""
+BEGIN_ANYWHERE = f"""[ ! -r "$BERTH_FILES/environment" ] || . "$BERTH_FILES/environment"
+{_FETCH}exec "$@"
+"""
+"""The same for an image that knows nothing of Berth: it needs no more than sh, cp, and git for a repository."""
 
 
 def spec_of(job: Job, number: int) -> dict[str, Any]:
     """Made anew for each attempt, without secrets; the image's digest is filled in when it is on the node."""
     version = job.version
-    of_template = version.environment if version.template.kind == "job" else {}
     return {
         "template": version.template_id,
         "version": version.version,
         "image": version.image.digest,
         "image_name": version.image_id,
-        "command": ["bash", "-c", '. "$BERTH_FILES/job"', "job", *(filled(part, job) for part in job.command)],
-        "environment": of_template | job.environment | _told(job, number),
+        **(_anywhere(job) if job.version.image.named else _in_template(job)),
+        "environment": _set(job) | job.environment | _told(job, number),
         "port": None,
         "grace_seconds": job.grace_seconds,
         "mounts": [
@@ -86,6 +94,30 @@ def spec_of(job: Job, number: int) -> dict[str, Any]:
             *model_use.mounts_of(job),
         ],
     }
+
+
+def _in_template(job: Job) -> dict[str, Any]:
+    return {"command": ["bash", "-c", '. "$BERTH_FILES/job"', "job", *_command(job)]}
+
+
+def _anywhere(job: Job) -> dict[str, Any]:
+    """Of an image that knows nothing of Berth: the command by itself, unless there is something to fetch before."""
+    beside = [f"{HOME}/{OUTPUTS}", f"{HOME}/{CHECKPOINTS}"]
+    if job.git_url or job.snapshot or job.secrets.exists():
+        return {"command": ["sh", "-c", '. "$BERTH_FILES/job"', "job", *_command(job)], "folders": [HOME, *beside]}
+    return {"command": _command(job), "folders": [f"{HOME}/{CODE}", *beside]}
+
+
+def _set(job: Job) -> dict[str, str]:
+    """Variables that do not come from who submits it. No image but ours knows the user that it runs as."""
+    if job.version.image.named:
+        return {"HOME": HOME, "USER": "berth", "LOGNAME": "berth"}
+    set_by_version: dict[str, str] = job.version.environment
+    return set_by_version if job.version.template.kind == TemplateKind.JOB else {}
+
+
+def _command(job: Job) -> list[str]:
+    return [filled(part, job) for part in job.command]
 
 
 def _told(job: Job, number: int) -> dict[str, str]:
@@ -108,4 +140,5 @@ def filled(text: str, job: Job) -> str:
 def files_of(job: Job) -> dict[str, bytes]:
     """What the script reads; secrets come beside it (see owner.py)."""
     source = {SOURCE: f"{job.git_url}\n{job.git_commit or job.git_ref}\n".encode()} if job.git_url else {}
-    return {SCRIPT: BEGIN.encode(), **source}
+    begin = BEGIN_ANYWHERE if job.version.image.named else BEGIN
+    return {SCRIPT: begin.encode(), **source}

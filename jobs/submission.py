@@ -8,11 +8,19 @@ from typing import Any
 DEFAULT_OUTPUTS = ("outputs",)
 SHELL = ("bash", "-eo", "pipefail", "-c")
 """What runs a command that is written as lines of a script: the first line that fails ends it."""
+PLAIN_SHELL = ("sh", "-ec")
+"""The same in an image that may be without bash."""
 
 
-def script(text: str) -> list[str]:
+def script(text: str, shell: Sequence[str] = SHELL) -> list[str]:
     """The command that runs these lines."""
-    return [*SHELL, text.replace("\r\n", "\n").strip()] if text.strip() else []
+    return [*shell, text.replace("\r\n", "\n").strip()] if text.strip() else []
+
+
+def in_shell(command: Sequence[str], shell: Sequence[str]) -> list[str]:
+    """Lines of a script run by that shell; any other command as it is."""
+    lines = _lines(command)
+    return list(command) if lines is None else script(lines, shell)
 
 
 def running(file: str) -> str:
@@ -25,26 +33,31 @@ def running(file: str) -> str:
 
 def written(command: Sequence[str]) -> str:
     """A command as one would write it."""
-    if len(command) == len(SHELL) + 1 and tuple(command[:-1]) == SHELL:
-        return command[-1]
-    return shlex.join(command)
+    lines = _lines(command)
+    return shlex.join(command) if lines is None else lines
+
+
+def _lines(command: Sequence[str]) -> str | None:
+    """Those of the script that it runs."""
+    return command[-1] if tuple(command[:-1]) in (SHELL, PLAIN_SHELL) else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Submission:
     """As it was asked, unchecked (see checks.py). What is left out is the template's or the owner's default.
 
+    It runs in a version of `template`, or in `image` (see image_references.py). With `workspace` it runs in that
+    workspace's environment, and without any code has all of the home that is not hidden; neither is then needed.
     With `folder`, the job has a copy of that folder of the owner's home as it is now, or of what an archive there
-    holds; `.` is the home itself. With `code_of`, it has the copy that the job of that id began with. With `workspace`
-    it runs in that workspace's environment, and without any code has all of the home that is not hidden; `template` is
-    then not needed. `rerun_of` names the job that this one repeats. When it has succeeded, what it left at `keep_path`
-    becomes a version of the model `keep_as`. With `after`, ids of jobs, it waits for those: until `after_condition`
-    holds of them.
+    holds; `.` is the home itself. With `code_of`, it has the copy that the job of that id began with. `rerun_of` names
+    the job that this one repeats. When it has succeeded, what it left at `keep_path` becomes a version of the model
+    `keep_as`. With `after`, ids of jobs, it waits for those: until `after_condition` holds of them.
     """
 
     command: Sequence[str]
     template: str | None = None
     version: str | None = None
+    image: str | None = None
     size: str | None = None
     team: str | None = None
     name: str = ""

@@ -10,14 +10,15 @@ from django.forms import BoundField
 from django.utils.choices import flatten_choices
 
 from environments import access as environments
+from environments.image_references import EXAMPLE
 from environments.models import Template
 from environments.secret_forms import SecretsField
 from environments.variables import text_of, variables_of
 from jobs import access, checks
-from jobs.form_lines import as_lines, parameters_of, parameters_text, rules_of, rules_text
+from jobs.form_lines import as_lines, parameters_of, parameters_text, rules_of, rules_text, sent
 from jobs.plan_states import AfterCondition
 from jobs.states import UNFINISHED, Priority
-from jobs.submission import Submission, script, written
+from jobs.submission import PLAIN_SHELL, SHELL, Submission, in_shell, script, written
 from portal.accounts.access import leads, secrets_seen_by
 from portal.accounts.models import Team, User
 from portal.lib import words
@@ -28,6 +29,8 @@ MINUTE = 60
 MOST_WAITED_FOR = 50
 WORKSPACE = "workspace:"
 """Begins a choice of environment that is that of a workspace."""
+IMAGE = "image:"
+"""The choice of an image that is named beside it."""
 Choices = list[tuple[str, str]] | list[tuple[str, list[tuple[str, str]]]]
 DEFAULT = Submission(command=())
 BASIC = {"name", "team", "env", "priority", "inputs", "secrets"}
@@ -65,6 +68,12 @@ class SubmitForm(forms.Form):
     """What it holds is only read here; what it means is checked in the actions."""
 
     template = forms.ChoiceField(label="Environment", required=False)
+    image = forms.CharField(
+        label="Image",
+        required=False,
+        max_length=LONGEST,
+        widget=forms.TextInput(attrs={"placeholder": EXAMPLE, "spellcheck": "false", "autocapitalize": "none"}),
+    )
     command = forms.CharField(
         label="Command",
         required=False,
@@ -78,7 +87,7 @@ class SubmitForm(forms.Form):
                 "placeholder": "python train.py --lr {parameters.lr}",
             }
         ),
-        help_text="Lines for bash, run in the folder of the code; the first that fails ends the job.",
+        help_text="Lines for bash (sh in an image), run in the folder of the code; the first that fails ends the job.",
     )
     folder = forms.CharField(
         label="Or a folder or archive of your home",
@@ -167,12 +176,13 @@ class SubmitForm(forms.Form):
         *args: Any,
         base: Submission,
         templates: Sequence[Template],
+        patterns: Sequence[str],
         teams: Sequence[Team],
         user: User,
         shown: Mapping[str, str],
         **kwargs: Any,
     ) -> None:
-        """`shown` is what stands in fields that `base` leaves open."""
+        """`shown` is what stands in fields that `base` leaves open; an image that is named fits one of `patterns`."""
         super().__init__(*args, **kwargs)
         self.base, initial = base, initial_of(base)
         self.initial = initial | {name: value for name, value in shown.items() if not initial[name]}
@@ -181,7 +191,7 @@ class SubmitForm(forms.Form):
         mine = environments.workspaces_of(user).values_list("pk", "name")
         standard = ("Standard environments", [(one.slug, one.name) for one in templates])
         own = ("As in a workspace of yours", [(f"{WORKSPACE}{pk}", name) for pk, name in mine])
-        self._choose("template", [standard, own] if mine else [standard], 1)
+        self._choose("template", [standard, *([own] if mine else []), *self._offer_image(patterns)], 1)
         self._choose("team", [(team.slug, team.name) for team in teams], 2)
         self._offer_priorities(user)
         datasets = environments.datasets_for(user)
@@ -209,6 +219,14 @@ class SubmitForm(forms.Form):
         field.choices = [*choices, *((one, f"{one}, no longer offered") for one in gone)]
         if len(field.choices) < least:
             del self.fields[name]
+
+    def _offer_image(self, patterns: Sequence[str]) -> list[tuple[str, list[tuple[str, str]]]]:
+        """The choice of one, and the field that names it, where some are allowed or one was asked for."""
+        if not patterns and self.base.image is None:
+            del self.fields["image"]
+            return []
+        self.fields["image"].help_text = f"With tag or digest; allowed is what fits {', '.join(patterns) or 'nothing'}."
+        return [("Other", [(IMAGE, "An image, by its name")])]
 
     def _offer_priorities(self, user: User) -> None:
         """`high` to those who may; others who ask for it all the same are told why not."""
@@ -277,7 +295,7 @@ class SubmitForm(forms.Form):
         if isinstance(shown, list):
             return {*map(str, posted or [])} != {*map(str, shown)}
         lines = isinstance(field.widget, forms.Textarea)
-        return _sent(posted, lines=lines) != _sent(shown, lines=lines)
+        return sent(posted, lines=lines) != sent(shown, lines=lines)
 
     def refuse(self, problem: Invalid) -> None:
         """Put the sentences beside their fields; what no field shows stands above the form."""
@@ -302,8 +320,10 @@ class SubmitForm(forms.Form):
         match name:
             case "template":
                 return self._environment(given)
+            case "image":
+                return {"image": given} if self._names_image else {}
             case "command":
-                return {"command": script(given)}
+                return {"command": script(given, self._shell)}
             case "models":
                 return {"models": [one for one in map(str.strip, given.split(",")) if one]}
             case "model.name":
@@ -319,22 +339,34 @@ class SubmitForm(forms.Form):
 
     def _environment(self, chosen: str) -> dict[str, Any]:
         """The version of another environment says nothing of this one."""
+        home = self.base.workspace if self.base.template or self.base.image else None
+        other = {"version": None, "command": in_shell(self.base.command, self._shell)}
+        if chosen == IMAGE:
+            return other | {"template": None, "image": self.cleaned_data.get("image", ""), "workspace": home}
         template, _, workspace = chosen.partition(WORKSPACE)
-        home = self.base.workspace if self.base.template else None
-        return {"template": template or None, "workspace": workspace or home, "version": None}
+        return other | {"template": template or None, "image": None, "workspace": workspace or home}
+
+    @property
+    def _names_image(self) -> bool:
+        return bool(self["template"].value() == IMAGE)
+
+    @property
+    def _shell(self) -> Sequence[str]:
+        return PLAIN_SHELL if self._names_image else SHELL
 
 
-def _sent(value: Any, *, lines: bool) -> str:
-    """What a browser makes of a value between showing it and sending it back."""
-    text = "" if value is None else str(value).replace("\r\n", "\n").replace("\r", "\n")
-    return (text if lines else text.replace("\n", "")).strip()
+def _chosen(asked: Submission) -> str | None:
+    if asked.image is not None:
+        return IMAGE
+    return asked.template or (f"{WORKSPACE}{asked.workspace}" if asked.workspace else None)
 
 
 def initial_of(asked: Submission) -> dict[str, Any]:
     """The form's values that say the same as `asked`."""
     seconds = asked.max_duration_seconds
     return {
-        "template": asked.template or (f"{WORKSPACE}{asked.workspace}" if asked.workspace else None),
+        "template": _chosen(asked),
+        "image": asked.image,
         "command": written(asked.command) if asked.command else "",
         "folder": asked.folder,
         "size": asked.size,

@@ -47,7 +47,8 @@ def choices(user: User, base: Submission) -> dict[str, Any]:
     teams, workspace = list(teams_of(user)), _workspace(user, base)
     team = workspace.team.slug if workspace else teams[0].slug if teams else ""
     shown = {"size": _sizes(user, base)[1], "team": team}
-    return {"base": base, "templates": templates, "teams": teams, "user": user, "shown": shown}
+    patterns = environments.patterns_for(user)
+    return {"base": base, "templates": templates, "patterns": patterns, "teams": teams, "user": user, "shown": shown}
 
 
 def _workspace(user: User, asked: Submission) -> Workspace | None:
@@ -56,7 +57,7 @@ def _workspace(user: User, asked: Submission) -> Workspace | None:
 
 def _sizes(user: User, asked: Submission) -> tuple[list[Size], str]:
     """Those that its environment allows, and which one it has where none is asked for."""
-    workspace = None if asked.template else _workspace(user, asked)
+    workspace = None if asked.template or asked.image else _workspace(user, asked)
     offered = environments.templates_for(user).filter(slug=asked.template or "")
     template = workspace.version.template if workspace else offered.first()
     sizes = list((template.sizes if template else Size.objects).filter(retired=False))
@@ -71,7 +72,7 @@ def review(user: User, asked: Submission) -> dict[str, Any]:
     price = costs.per_hour([job.size])[job.size_id]
     rows = {
         "Name": job.name,
-        "Environment": f"{job.version.template.name} {job.version.version}",
+        "Environment": pages.environment_text(job),
         "Code": pages.code_text(job) or "none",
         "Size": f"{job.size_id} ({size_text(job.size)})",
         "Costs": _expected(job, price),

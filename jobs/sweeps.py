@@ -8,7 +8,7 @@ from django.db import models, transaction
 from django.db.models import Exists, OuterRef
 
 from environments import checks as environments
-from environments import volumes
+from environments import named_images, volumes
 from environments.models import Dataset
 from jobs import actions, checks, dependencies, holding, model_use, snapshots, spaces, telling
 from jobs.models import Job
@@ -114,6 +114,7 @@ class _Points:
     def save(self, sweep: Sweep) -> None:
         wait = dependencies.wait_for(self.before, self.asked.after_condition)
         common = self.columns | {
+            "version": named_images.kept(self.columns["version"]),
             "owner": self.owner,
             "sweep": sweep,
             "hold": Hold.AFTER if wait else Hold.TURN,

@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse, QueryDict, StreamingHttpRespo
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from jobs import access, actions, data_use, job_file, pages, submit_page, tensorboard
+from jobs import access, actions, again, data_use, job_file, pages, submit_page, tensorboard
 from jobs.access import Right
 from jobs.file_form import FileForm
 from jobs.models import Job
@@ -142,13 +142,15 @@ def cancel(request: HttpRequest, job_id: str) -> HttpResponse:
 @login_required
 @require_POST
 def rerun(request: HttpRequest, job_id: str) -> HttpResponse:
-    def again(job: Job, user: User) -> Job:
+    def repeat(job: Job, user: User) -> Job:
         made = actions.rerun(job, user, actor=user.username)
         if sentence := data_use.changed(job):
             messages.warning(request, sentence)
+        if sentence := again.image_kept(job):
+            messages.info(request, sentence)
         return made
 
-    return _button(request, job_id, Right.RERUN, again)
+    return _button(request, job_id, Right.RERUN, repeat)
 
 
 @login_required

@@ -55,6 +55,8 @@ class Spec:
 
     cpu in cores, memory, tmp and shm in bytes. `image` is a digest or image id, never a tag.
     `command` empty means the image's own; otherwise it is given to the image's entry point, if it has one.
+    `folders` lie in a mount that can be written to, and are made for the user before the start. The command then
+    begins in the first of them, by itself: an image that knows nothing of Berth need not even have a shell.
     `network` names a network private to one user; mounts lie under /home or /data.
     `labels` must hold `berth.instance`, `berth.allocation`, `berth.owner`, `berth.generation`.
     With a port, `{port}` in the command and in values of the environment stands for the port to listen on
@@ -77,6 +79,7 @@ class Spec:
     pids: int = 4096
     tmp: int = 2 * 1024**3
     shm: int = 256 * 1024**2
+    folders: tuple[str, ...] = ()
     files: Mapping[str, bytes] = field(default_factory=dict, repr=False)
 
     @property
@@ -84,6 +87,8 @@ class Spec:
         """SHA-256 of the spec, written as label `berth.spec`: equal digests are the same container."""
         plain = asdict(replace(self, files={})) | {"cpu": float(self.cpu)}
         del plain["files"]
+        if not self.folders:
+            del plain["folders"]  # as of containers that were made before there were any
         return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
 
     def listening_on(self, port: int | None) -> "Spec":

@@ -278,8 +278,9 @@ class DockerRuntime(DockerImages):
             if not mount.read_only and mount.volume not in self._given:
                 self._give_to_user(spec.name, mount.target)
                 self._given.add(mount.volume)
-        if spec.files:
-            self._engine.ask(lambda api: api.put_archive(spec.name, "/", files.archive(spec.files)))
+        if spec.files or spec.folders:
+            placed = files.archive(spec.files, spec.folders)
+            self._engine.ask(lambda api: api.put_archive(spec.name, "/", placed))
         try:
             self._engine.ask(lambda api: api.start(spec.name))
         except Absent:

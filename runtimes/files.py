@@ -1,7 +1,7 @@
-"""The files of a spec as one archive, and what may be among them."""
+"""The files and folders of a spec as one archive, and what may be among them."""
 
 import tarfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from io import BytesIO
 from pathlib import PurePosixPath
 from posixpath import normpath
@@ -19,11 +19,15 @@ def lie_well(files: Mapping[str, bytes]) -> bool:
     return plain and not folders & set(files) and sum(map(len, files.values())) <= LARGEST
 
 
-def archive(files: Mapping[str, bytes]) -> bytes:
-    """A tar to unpack at /: folders and files that only the user of a container can enter and read."""
+def archive(files: Mapping[str, bytes], made: Sequence[str] = ()) -> bytes:
+    """A tar to unpack at /: folders and files that only the user of a container can enter and read, and those `made`
+    for what runs, which others may enter too.
+    """
     below = {parent for path in files for parent in PurePosixPath(path).parents if parent.is_relative_to(FILES)}
     buffer = BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as tar:
+        for folder in made:
+            tar.addfile(_entry(folder, 0o755, tarfile.DIRTYPE))
         for folder in sorted(map(str, below)):
             tar.addfile(_entry(folder, 0o700, tarfile.DIRTYPE))
         for path, content in sorted(files.items()):

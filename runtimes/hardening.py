@@ -22,7 +22,13 @@ def container_config(spec: Spec) -> dict[str, Any]:
         "HostConfig": _host_config(spec),
         "NetworkingConfig": {"EndpointsConfig": {spec.network: {}}},
     }
-    return config | ({"Cmd": list(filled.command)} if filled.command else {})
+    return config | _run(filled)
+
+
+def _run(spec: Spec) -> dict[str, Any]:
+    if spec.folders:
+        return {"Entrypoint": list(spec.command), "WorkingDir": spec.folders[0]}
+    return {"Cmd": list(spec.command)} if spec.command else {}
 
 
 def _environment(spec: Spec) -> dict[str, str]:

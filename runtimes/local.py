@@ -255,7 +255,7 @@ class LocalRuntime(LocalImages):
         given = ["/bin/sh", "-c", _WITH_VARIABLES, "sh"] if VARIABLES in spec.files else []
         start = {
             "command": [*given, command[0], *filled.command[1:]],
-            "cwd": str(home),
+            "cwd": str(_begin_in(home, spec.folders)),
             "environment": environment | place,
         }
         write_whole(draft / "start.json", start)
@@ -276,6 +276,14 @@ class LocalRuntime(LocalImages):
             if not link.exists():
                 link.symlink_to(place)
         return home
+
+
+def _begin_in(home: Path, folders: Sequence[str]) -> Path:
+    """The first of the folders, which are all made; the home where none is asked for."""
+    made = [home / Path(folder).relative_to(_HOME) for folder in folders if Path(folder).is_relative_to(_HOME)]
+    for folder in made:
+        folder.mkdir(parents=True, exist_ok=True)
+    return next(iter(made), home)
 
 
 def _place(folder: Path, files: Mapping[str, bytes]) -> None:

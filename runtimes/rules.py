@@ -44,6 +44,7 @@ def _broken(spec: Spec, instance: str) -> list[str]:
         "Sizes of /tmp and /dev/shm must be positive.": 0 < spec.tmp <= _LARGEST and 0 < spec.shm <= _LARGEST,
         "A mount must lie under /home or /data.": all(map(_mounts_well, spec.mounts)),
         "Two mounts have the same target.": len({m.target for m in spec.mounts}) == len(spec.mounts),
+        "A folder must lie in a mount that can be written to, and a command begin there.": _placed_well(spec),
         f"Files must be few and lie under {FILES}.": files.lie_well(spec.files),
         "A GPU is named by its UUID.": all(map(_GPU.fullmatch, spec.gpus)),
     }
@@ -53,3 +54,10 @@ def _broken(spec: Spec, instance: str) -> list[str]:
 def _mounts_well(mount: Mount) -> bool:
     target = mount.target
     return normpath(target) == target and target.startswith(("/home/", "/data/")) and "\0" not in target
+
+
+def _placed_well(spec: Spec) -> bool:
+    places = [mount.target for mount in spec.mounts if not mount.read_only]
+    plain = all(normpath(folder) == folder and "\0" not in folder for folder in spec.folders)
+    inside = all(any(f"{folder}/".startswith(f"{place}/") for place in places) for folder in spec.folders)
+    return plain and inside and (bool(spec.command) or not spec.folders)

@@ -9,7 +9,7 @@ from django.http import HttpRequest
 
 from environments.files import uploads
 from environments.files.access import Place
-from environments.models import Upload
+from environments.files.upload_models import Upload
 from portal.accounts.models import User
 
 

@@ -8,7 +8,7 @@ from django.urls import reverse
 
 from environments.files import access, uploads
 from environments.files.access import Place
-from environments.models import Upload
+from environments.files.upload_models import Upload
 from portal.accounts.models import User
 from portal.lib.errors import Invalid
 

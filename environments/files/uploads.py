@@ -14,7 +14,8 @@ from django.db.models import F, Sum
 from environments.files.access import Place
 from environments.files.actions import changed, volume_of
 from environments.files.disk import UPLOADS, Full, opened
-from environments.models import Upload, Volume
+from environments.files.upload_models import Upload
+from environments.models import Volume
 from portal.accounts.models import User
 from portal.lib import beneath, clock, ids, words
 from portal.lib.errors import Conflict, Invalid, NotFound, Problem

@@ -66,6 +66,7 @@ def render(allocation: Allocation) -> Spec:
             for m in stored["mounts"]
         ),
         gpus=_gpus(allocation),
+        folders=tuple(stored.get("folders", ())),
         files=owners.owner_of(allocation).files(allocation),
     )
 

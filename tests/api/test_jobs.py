@@ -11,6 +11,7 @@ from django.test.utils import CaptureQueriesContext
 
 from environments.models import Dataset
 from jobs import actions
+from jobs.job_file import MEDIA_TYPE
 from jobs.models import Attempt, Job, Scalar
 from jobs.submission import Submission
 from portal.accounts.models import ApiToken
@@ -25,6 +26,7 @@ from runtimes.base import LogLine
 from runtimes.fake_engine import FakeEngine
 from tests.api.conftest import Caller, assert_problem
 from tests.jobs.data import iris, looked
+from tests.jobs.named import PATTERNS, TRAIN, allow
 
 FIELDS = {
     "id", "name", "state", "reason", "url", "attempt", "attempts", "exit_code", "progress", "priority", "size", "team",
@@ -32,9 +34,9 @@ FIELDS = {
     "after", "sweep", "point", "schedule",
 }  # fmt: skip
 RECORD = {
-    "template", "version", "image_digest", "command", "git_url", "git_ref", "git_commit", "code_hash", "workspace",
-    "folder", "parameters", "env", "secrets", "inputs", "input_versions", "changed_inputs", "models", "outputs", "size",
-    "rerun_of",
+    "template", "version", "image", "image_digest", "command", "git_url", "git_ref", "git_commit", "code_hash",
+    "workspace", "folder", "parameters", "env", "secrets", "inputs", "input_versions", "changed_inputs", "models",
+    "outputs", "size", "rerun_of",
 }  # fmt: skip
 BODY = {"template": "python", "command": ["python", "train.py"]}
 Tick = Callable[..., None]
@@ -468,3 +470,25 @@ def test_long_series_are_thinned_and_end_with_the_last_value(vera: Caller, twice
     assert POINTS / 2 < len(scalars["a"]) <= POINTS
     assert scalars["a"][-1]["step"] == 999
     assert sorted(point["step"] for point in scalars["a"]) == [point["step"] for point in scalars["a"]]
+
+
+def test_a_job_names_an_image_in_place_of_a_template(people: Any, caller: Callable[..., Caller], catalog: None) -> None:
+    vera, luis, oda = caller(people.vera), caller(people.luis), caller(people.oda)
+    allow(PATTERNS, ["vision"])
+    body = {"image": TRAIN, "command": ["train"]}
+    made = vera.post("/jobs/", body)
+    assert made.status_code == 201
+    record = made.json()["record"]
+    assert (record["template"], record["image"]) == ("vision-images", TRAIN)
+    again = vera.post(f"/jobs/{made.json()['id']}/rerun/").json()["record"]
+    assert (again["template"], again["image"]) == ("vision-images", TRAIN)
+    assert submitted(vera)["record"]["image"] is None
+    refused = assert_problem(oda.post("/jobs/", body), 422, "image")
+    assert "ask an administrator to allow some" in refused["detail"]
+    for other, status in ((luis, 200), (oda, 404)):
+        assert other.get(f"/jobs/{made.json()['id']}/").status_code == status
+    text = "command: [train]\nimage: evil.example.org/x:1\n"
+    refused = assert_problem(vera.post("/jobs/", text, kind=MEDIA_TYPE), 422, "image")
+    assert refused["errors"]["image"][0].startswith("Line 2: Jobs of Vision may not run evil.example.org/x:1.")
+    assert "vision-images" not in {one["slug"] for one in vera.get("/templates/").json()["results"]}
+    assert [job["id"] for job in vera.get("/jobs/?template=vision-images").json()["results"]][-1] == made.json()["id"]

@@ -103,6 +103,9 @@ def test_a_missing_image_is_told_as_such(runtime: Runtime, make_spec: MakeSpec) 
         {"mounts": (Mount("volume", "/home/../etc"),)},
         {"mounts": (Mount("one", "/home/berth"), Mount("two", "/home/berth"))},
         {"gpus": ("all gpus",)},
+        {"folders": ("/home/berth/code",)},
+        {"folders": ("/data/x/y",), "mounts": (Mount("volume", "/data/x", read_only=True),)},
+        {"folders": ("/home/berth/../../etc",), "mounts": (Mount("volume", "/home/berth"),)},
         {"network": "../host"},
         {"name": "n" * 10_000},
         {"name": "../escape"},
@@ -175,3 +178,19 @@ def test_the_machine_has_a_size(runtime: Runtime) -> None:
     assert info.cpu > 0
     assert info.memory > 0
     assert info.version
+
+
+def test_folders_are_made_for_the_user_and_the_command_begins_there_by_itself(
+    real_runtime: Runtime, make_spec: MakeSpec
+) -> None:
+    code = "import os; open('mine', 'w').close(); print(os.path.basename(os.getcwd()), os.listdir('..'))"
+    for said in ("code ['code']", "code ['code']"):
+        spec = make_spec(
+            real_runtime,
+            command=("python3", "-c", code),
+            mounts=(Mount("berth-contract-folders", "/home/berth"),),
+            folders=("/home/berth/code",),
+        )
+        real_runtime.ensure(spec)
+        assert [line.text for line in real_runtime.logs(spec.name, None, follow=True)] == [said]
+        real_runtime.remove(spec.name)

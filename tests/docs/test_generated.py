@@ -11,7 +11,7 @@ import yaml
 from django.conf import settings
 
 from deploy.processes import read_procfile
-from environments.catalog_files import APPROVALS, GPU_CLASSES, LIMITS, PRICES, SIZES, TEMPLATE
+from environments.catalog_files import ALLOWED_IMAGES, APPROVALS, GPU_CLASSES, LIMITS, PRICES, SIZES, TEMPLATE
 from portal.ui.management.commands.generate_docs import pages
 
 ROOT: Path = settings.BASE_DIR
@@ -97,5 +97,6 @@ def fields(schema: Any) -> Iterator[str]:
 
 def test_every_field_of_the_catalog_is_described() -> None:
     page = (DOCS / "reference" / "catalog.md").read_text()
-    known = {name for schema in (GPU_CLASSES, SIZES, PRICES, TEMPLATE, APPROVALS, LIMITS) for name in fields(schema)}
+    schemas = (GPU_CLASSES, SIZES, PRICES, TEMPLATE, APPROVALS, LIMITS, ALLOWED_IMAGES)
+    known = {name for schema in schemas for name in fields(schema)}
     assert {name for name in known if f"`{name}`" not in page} == set()

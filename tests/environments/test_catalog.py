@@ -508,3 +508,68 @@ def test_only_of_a_limit_of_teams_can_something_be_lent(folder: Path, file: str,
     [problem] = refused.value.problems
     assert problem.startswith(f"{place(folder, file, 'team_lends: 1')}: ")
     assert problem.endswith("'each_team' is a dependency of 'team_lends'")
+
+
+ALLOWED = """\
+allowed_images:
+  - slug: vision-images
+    name: Images of the vision team
+    patterns: ["registry.example.org/vision/*", "docker.io/library/python:3.12*"]
+    teams: [vision]
+"""
+
+
+def test_as_it_ships_no_image_is_allowed(folder: Path) -> None:
+    assert read(folder).allowed_images == []
+    (folder / "images.yaml").unlink()
+    assert read(folder).allowed_images == []
+
+
+def test_images_that_jobs_may_name_are_published_and_written_back(folder: Path, tmp_path: Path) -> None:
+    catalog.apply(read(folder), actor="ada")
+    (folder / "images.yaml").write_text(ALLOWED)
+    assert [str(change) for change in catalog.apply(read(folder), actor="ada")] == ["+ allowed images vision-images"]
+    kept = Template.objects.get(kind="image")
+    assert (kept.patterns[1], kept.teams) == ("docker.io/library/python:3.12*", ["vision"])
+    assert kept.default_size_id == "small" and kept.sizes.count() == Size.objects.filter(retired=False).count()
+    assert not list(catalog.diff(read(folder)))
+    write(published(), tmp_path / "written")
+    assert read(tmp_path / "written").allowed_images == read(folder).allowed_images
+    assert read_text(as_text(published()), "whole").allowed_images == read(folder).allowed_images
+    edit(folder / "images.yaml", "    teams: [vision]\n", "")
+    assert [str(change) for change in catalog.apply(read(folder), actor="ada")] == ["~ allowed images vision-images"]
+    assert Template.objects.get(kind="image").teams == ["*"]
+    (folder / "images.yaml").write_text("allowed_images: []\n")
+    assert [str(change) for change in catalog.apply(read(folder), actor="ada")] == ["- allowed images vision-images"]
+    assert not Template.objects.filter(kind="image", retired=False).exists()
+
+
+def test_nobody_launches_what_only_jobs_may_name(folder: Path, people: People) -> None:
+    (folder / "images.yaml").write_text(ALLOWED)
+    catalog.apply(read(folder), actor="ada")
+    assert not access.templates_for(people.vera).filter(kind="image").exists()
+    assert access.patterns_for(people.vera) == ["registry.example.org/vision/*", "docker.io/library/python:3.12*"]
+    assert access.patterns_for(people.oda) == []
+
+
+@pytest.mark.parametrize(
+    "pattern", ["*", "python:3.12", "*.example.org/team/*", "registry.example.org", "Registry.example.org/x", "../x"]
+)
+def test_a_pattern_begins_with_its_registry(folder: Path, pattern: str) -> None:
+    (folder / "images.yaml").write_text(ALLOWED.replace("registry.example.org/vision/*", pattern))
+    with pytest.raises(CatalogError) as refused:
+        read(folder)
+    assert str(refused.value).startswith("images.yaml:4: allowed_images.0.patterns.0")
+
+
+def test_templates_and_allowed_images_do_not_share_a_name(folder: Path) -> None:
+    (folder / "images.yaml").write_text(ALLOWED.replace("vision-images", "python"))
+    with pytest.raises(CatalogError, match=r"images.yaml:2: .*a template is called “python” too"):
+        read(folder)
+    (folder / "images.yaml").write_text("allowed_images: []\n")
+    catalog.apply(read(folder), actor="ada")
+    (folder / "templates/python.yaml").unlink()
+    catalog.apply(read(folder), actor="ada")
+    (folder / "images.yaml").write_text(ALLOWED.replace("vision-images", "python"))
+    with pytest.raises(CatalogError, match="“python” was the name of a template before; choose another"):
+        catalog.apply(read(folder), actor="ada")

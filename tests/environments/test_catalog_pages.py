@@ -25,6 +25,7 @@ FILES = {
     "/catalog/datasets/": catalog_editing.DATASETS,
     "/catalog/limits/": catalog_editing.LIMITS,
     "/catalog/approvals/": catalog_editing.APPROVALS,
+    "/catalog/images/": catalog_editing.IMAGES,
 }
 PATHS = ["/catalog/", "/catalog/export/", "/catalog/new/", *FILES, LAB, f"{LAB}edit/"]
 

@@ -14,7 +14,8 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
 from environments.files import access, measuring, uploads
-from environments.models import Dataset, Upload, Volume
+from environments.files.upload_models import Upload
+from environments.models import Dataset, Volume
 from portal.audit.models import AuditEvent
 from portal.lib import clock
 from portal.quotas.models import ResourceLimit

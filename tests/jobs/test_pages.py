@@ -73,7 +73,7 @@ def test_the_form_submits_and_leads_to_the_job(people: People, catalog: None, si
         ({"max_duration_minutes": "999999"}, "Choose a number from 1 to 2,592,000."),
         ({"retries": "11"}, "Ensure this value is less than or equal to 10."),
         ({"env": "BERTH_X=1"}, "cannot be used as a variable name here"),
-        ({"template": ""}, "Say in which environment it runs, such as “python”."),
+        ({"template": ""}, "Say in which environment it runs, such as “python”, or in which image."),
         ({"secrets": "nope"}, "There is no secret “nope”"),
         ({"priority": "urgent"}, "urgent is not one of the available choices"),
     ],

@@ -53,6 +53,18 @@ def test_the_whole_host_configuration_is_a_known_list() -> None:
     }  # fmt: skip
 
 
+def test_with_folders_the_command_takes_the_place_of_the_images_entry_point() -> None:
+    config = container_config(_spec(command=("train", "--fast"), folders=("/home/berth/code", "/home/berth/outputs")))
+    assert (config["Entrypoint"], config["WorkingDir"]) == (["train", "--fast"], "/home/berth/code")
+    assert "Cmd" not in config
+    assert config["User"] == "1000:1000"
+
+
+def test_a_spec_without_folders_is_the_same_container_as_before_there_were_any() -> None:
+    assert _spec().digest == "62db87850f0a4133da48f46f4a945b74d0ec5f4e8a0fc5741bf7397d5b18cb4f"
+    assert _spec(folders=("/home/berth/code",)).digest != _spec().digest
+
+
 def test_the_port_is_filled_in_but_the_digest_is_of_the_spec() -> None:
     spec = _spec(port=8888, command=("serve", "--port={port}"), environment={"A": "{port}"})
     config = container_config(spec)

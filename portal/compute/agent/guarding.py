@@ -26,8 +26,9 @@ async def guard() -> None:
 
 
 def _an_image() -> str | None:
-    """One that runs now, and so is on the engine: the proof needs it."""
-    running = Allocation.objects.filter(phase=Phase.RUNNING).order_by("-created_at")
+    """One that runs now, and so is on the engine: the proof needs it, and bash in it, which one of ours has."""
+    ours = Allocation.objects.exclude(spec__has_key="folders")
+    running = ours.filter(phase=Phase.RUNNING).order_by("-created_at")
     spec = running.values_list("spec", flat=True).first()
     return spec["image"] if spec else None
 
