@@ -13,6 +13,8 @@ FILES = "/run/berth"
 """Where the files of a spec lie; what runs finds the place in the variable BERTH_FILES, also where it is another."""
 VARIABLES = f"{FILES}/environment"
 """A file that sets variables, in the shell's language: whoever starts the command reads it first."""
+HOST = "berth.internal"
+"""What the machine that a container runs on is called in there, where its spec says so."""
 
 
 SIMULATED = "simulated-"
@@ -59,6 +61,7 @@ class Spec:
     `labels` must hold `berth.instance`, `berth.allocation`, `berth.owner`, `berth.generation`.
     With a port, `{port}` in the command and in values of the environment stands for the port to listen on
     (containers: `port` itself; processes: a free one), in every driver.
+    With `knows_host`, the name HOST leads to the machine it runs on; what answers there is up to the driver.
     `files` are placed under FILES before the start, for the user's eyes only. They are no part of what the engine
     keeps of a container, nor of `digest` and `repr`: they may hold secrets.
     """
@@ -77,6 +80,7 @@ class Spec:
     pids: int = 4096
     tmp: int = 2 * 1024**3
     shm: int = 256 * 1024**2
+    knows_host: bool = False
     files: Mapping[str, bytes] = field(default_factory=dict, repr=False)
 
     @property

@@ -43,7 +43,7 @@ class Berth:
         self.instance = f"t{secrets.token_hex(4)}"
         self.data = Path(tempfile.mkdtemp(prefix="berth-system-"))
         self.data.chmod(0o711)  # PostgreSQL's own account passes through
-        self.server = Server(engine.address, free_ports(6), by_path)
+        self.server = Server(engine.address, free_ports(), by_path)
         self.registry_port = free_ports(1)
         self.registry = Registry(self.data / "registry", f"{engine.host_address}:{self.registry_port}")
         self.configuration = configuration.read(self._settings())
@@ -277,7 +277,7 @@ def held_pull(berth: Berth, caller: Caller, name: str) -> str:
     return pk
 
 
-def free_ports(count: int = 6) -> int:
+def free_ports(count: int = 7) -> int:
     """The first of `count` ports in a row that nobody listens on, by chance: others may look at the same time."""
     for _ in range(100):
         first = 20_000 + secrets.randbelow(10_000)

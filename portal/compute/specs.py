@@ -66,6 +66,7 @@ def render(allocation: Allocation) -> Spec:
             for m in stored["mounts"]
         ),
         gpus=_gpus(allocation),
+        knows_host=stored.get("knows_host", False),
         files=owners.owner_of(allocation).files(allocation),
     )
 

@@ -49,8 +49,13 @@ def test_the_whole_host_configuration_is_a_known_list() -> None:
     assert set(container_config(_spec())["HostConfig"]) == {
         "NetworkMode", "Privileged", "CapDrop", "SecurityOpt", "IpcMode", "CgroupnsMode", "PidsLimit", "Memory",
         "MemorySwap", "NanoCpus", "ShmSize", "Tmpfs", "Init", "LogConfig", "RestartPolicy", "AutoRemove",
-        "PublishAllPorts", "Mounts", "DeviceRequests",
+        "PublishAllPorts", "ExtraHosts", "Mounts", "DeviceRequests",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(("knows", "hosts"), [(False, []), (True, ["berth.internal:host-gateway"])])
+def test_the_machine_has_a_name_only_where_the_spec_says_so(knows: bool, hosts: list[str]) -> None:
+    assert container_config(_spec(knows_host=knows))["HostConfig"]["ExtraHosts"] == hosts
 
 
 def test_the_port_is_filled_in_but_the_digest_is_of_the_spec() -> None:
