@@ -11,6 +11,7 @@ import jsonschema
 from environments.catalog_checks import Shared, found_in
 from environments.catalog_yaml import Document, Unreadable, parse
 from environments.schema import completed
+from environments.states import Serves
 from portal.quotas.states import Resource, WhenIdle
 
 _SLUG = {"type": "string", "pattern": "^[a-z0-9][a-z0-9-]{0,38}$"}
@@ -127,6 +128,7 @@ TEMPLATE = _closed(
         "documentation": _LINK,
         "notes": _LONG_TEXT,
         "idle": _IDLE,
+        "serves": {"enum": Serves.values},
     },
 )
 DATASETS = _closed(
