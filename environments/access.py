@@ -1,5 +1,6 @@
 """The only way to a workspace, a template or an image: strangers get 404, team members without the right 403."""
 
+from collections.abc import Iterable
 from enum import Flag, auto
 
 from django.db.models import Exists, F, OuterRef, Prefetch, Q, QuerySet
@@ -166,11 +167,11 @@ def _is_served(user: User, workspace: Workspace) -> bool:
     }
 
 
-def serving(team: Team, kind: Serves) -> Workspace | None:
-    """What is that for all of the team, running or not, as long as its owner is in the team."""
+def serving(teams: Iterable[Team], kind: Serves) -> QuerySet[Workspace]:
+    """What is that for all of a team, running or not, as long as its owner is in the team; at most one for each."""
     owner_belongs = Membership.objects.filter(user=OuterRef("owner"), team=OuterRef("team"))
-    rows = _joined().filter(Exists(owner_belongs), team=team, serves_team=kind, deleted_at=None, owner__is_active=True)
-    return rows.first()
+    rows = _joined().filter(serves_team=kind, team__in=teams, deleted_at=None)
+    return rows.filter(Exists(owner_belongs), owner__is_active=True)
 
 
 def _leads(user: User, workspace: Workspace) -> bool:

@@ -16,6 +16,7 @@ from environments.cards import Action, Row
 from environments.models import Workspace
 from environments.states import Serves, W, state_of
 from jobs.models import Attempt
+from portal.accounts.access import teams_of
 from portal.accounts.models import Secret, Team, User
 from portal.compute.models import Allocation
 from portal.lib.crypto import derive
@@ -31,7 +32,7 @@ def settle(allocation: Allocation) -> None:
 
     A job that brings an address of its own keeps that.
     """
-    server = access.serving(allocation.team, Serves.MLFLOW) if settings.SERVICES_PORT else None
+    server = _server_of(allocation.team)
     if server is None or _brings_its_own(allocation):
         given: dict[str, Any] = {"tracking": None, "tracking_note": ""}
     elif (state := state_of(server.allocation, deleted=False)) == W.RUNNING:
@@ -67,12 +68,9 @@ def variables(allocation: Allocation) -> bytes:
     attempt = Attempt.objects.filter(allocation=allocation).select_related("job__owner", "tracking").first()
     if attempt is None or attempt.tracking is None:
         return b""
-    tags = {TAG: attempt.job_id, "mlflow.user": attempt.job.owner.username}
-    values = {
-        ADDRESS: addresses.service(attempt.tracking.pk),
-        TOKEN: token_of(allocation),
-        TAGS: json.dumps(tags),
-    }
+    values = {ADDRESS: addresses.service(attempt.tracking.pk), TOKEN: token_of(allocation)}
+    if TAGS not in allocation.spec["environment"]:
+        values[TAGS] = json.dumps({TAG: attempt.job_id, "mlflow.user": attempt.job.owner.username})
     return "".join(f"export {name}={shlex.quote(value)}\n" for name, value in values.items()).encode()
 
 
@@ -84,7 +82,7 @@ def sentence(server: Workspace) -> str:
 
 def offered(team: Team | None) -> str:
     """The same of what jobs of the team that begin now would log to; empty where there is none."""
-    server = access.serving(team, Serves.MLFLOW) if team and settings.SERVICES_PORT else None
+    server = _server_of(team) if team else None
     return sentence(server) if server else ""
 
 
@@ -101,8 +99,23 @@ def facts(attempts: Sequence[Attempt]) -> list[Row]:
 def way_in(user: User, attempt: Attempt) -> Action | None:
     """To the pages of the server, for those who may come there."""
     server = attempt.tracking
-    if server is None or state_of(server.allocation, server.deleted_at is not None) != W.RUNNING:
-        return None
-    if Right.VISIT not in access.rights_on(user, server):
-        return None
-    return Action("Open MLflow", reverse("workspace-open", args=[server.pk]), new_tab=True)
+    return _entry("Open MLflow", server) if server and _open_to(user, server) else None
+
+
+def ways_in(user: User) -> list[Action]:
+    """To the pages of the servers of all their teams, where they run."""
+    servers = access.serving(teams_of(user), Serves.MLFLOW)
+    return [_entry(f"MLflow of {server.team.name}", server) for server in servers if _open_to(user, server)]
+
+
+def _server_of(team: Team) -> Workspace | None:
+    return access.serving([team], Serves.MLFLOW).first() if settings.SERVICES_PORT else None
+
+
+def _open_to(user: User, server: Workspace) -> bool:
+    runs = state_of(server.allocation, server.deleted_at is not None) == W.RUNNING
+    return runs and Right.VISIT in access.rights_on(user, server)
+
+
+def _entry(label: str, server: Workspace) -> Action:
+    return Action(label, reverse("workspace-open", args=[server.pk]), new_tab=True)

@@ -45,13 +45,13 @@ def test_who_leads_the_team_gives_it_an_mlflow_of_theirs(
 ) -> None:
     page = signed_in(people.luis).get(mlflow.get_absolute_url()).content.decode()
     assert "Use as the team’s MLflow" in page
-    assert access.serving(vision, Serves.MLFLOW) is None
+    assert not access.serving([vision], Serves.MLFLOW)
     answer = signed_in(people.luis).post(f"/workspaces/{mlflow.pk}/serve-team/", follow=True)
     assert "No longer use it for the team" in answer.content.decode()
-    assert access.serving(vision, Serves.MLFLOW) == mlflow
+    assert list(access.serving([vision], Serves.MLFLOW)) == [mlflow]
     serving.serve(mlflow, by=people.luis)
     signed_in(people.luis).post(f"/workspaces/{mlflow.pk}/serve-team/end/")
-    assert access.serving(vision, Serves.MLFLOW) is None
+    assert not access.serving([vision], Serves.MLFLOW)
     serving.take_back(mlflow, actor="luis")
     verbs = AuditEvent.objects.filter(target=mlflow.topic, verb__endswith="_team").order_by("pk")
     assert list(verbs.values_list("verb", flat=True)) == ["workspace.serve_team", "workspace.leave_team"]
@@ -109,7 +109,7 @@ def test_members_may_come_to_its_pages_and_no_further(mlflow: Any, people: Peopl
     settings.WORKSPACE_URL = pattern
     Membership.objects.filter(user=people.luis).delete()
     assert access.rights_on(bo, mlflow) == NONE
-    assert access.serving(mlflow.team, Serves.MLFLOW) is None
+    assert not access.serving([mlflow.team], Serves.MLFLOW)
 
 
 def test_whose_it_becomes_decides_anew(mlflow: Any, people: People, bo: Any, vision: Team) -> None:

@@ -122,6 +122,12 @@ def test_an_address_of_its_own_wins(server: Any, submit: Submit, tick: Tick, peo
     assert told(by_secret) == {"MLFLOW_TRACKING_URI": "https://mlflow.example.org"}
 
 
+def test_tags_of_its_own_stay(server: Any, submit: Submit, tick: Tick) -> None:
+    job = submit(env={"MLFLOW_RUN_CONTEXT": "{}"})
+    tick()
+    assert set(told(job)) == {"MLFLOW_TRACKING_URI", "MLFLOW_TRACKING_TOKEN"}
+
+
 def test_secrets_come_beside_it(server: Any, submit: Submit, tick: Tick, people: People) -> None:
     _secret(people.vera, "KEY", "s3cret-value")
     job = submit(secrets=["KEY"])
@@ -139,6 +145,15 @@ def test_where_nothing_can_be_reached_nothing_is_promised(
     tick()
     assert (attempt_of(job).tracking, attempt_of(job).tracking_note) == (None, "")
     assert not render(attempt_of(job).allocation).knows_host
+
+
+def test_members_come_to_it_from_the_list_of_jobs(server: Any, people: People, signed_in: Any, settle: Tick) -> None:
+    assert "MLflow of Vision" in signed_in(people.vera).get("/jobs/").content.decode()
+    assert "MLflow of" not in signed_in(people.oda).get("/jobs/").content.decode()
+    assert "MLflow of" not in signed_in(people.ada).get("/jobs/").content.decode()
+    workspaces.stop(server, actor="luis")
+    settle()
+    assert "MLflow of" not in signed_in(people.vera).get("/jobs/").content.decode()
 
 
 def test_the_form_says_where_jobs_log_to(server: Any, people: People, signed_in: Any) -> None:
