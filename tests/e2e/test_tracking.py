@@ -82,7 +82,7 @@ def test_jobs_of_the_team_log_to_it_and_nobody_else_does(
     job = ended(scientist, "mlflow", "python", "-c", LOG)
     assert (job["state"], job["attempts"][0]["tracking"]) == ("succeeded", pk), said(scientist, job)
     (run,) = runs_at(berth, lead, pk)
-    assert [(one["key"], one["value"], one["step"]) for one in run["data"]["metrics"]] == [("loss", 0.25, "3")]
+    assert [(one["key"], one["value"], one["step"]) for one in run["data"]["metrics"]] == [("loss", 0.25, 3)]
     tags = {tag["key"]: tag["value"] for tag in run["data"]["tags"]}
     assert (tags["berth_job"], tags["mlflow.user"]) == (job["id"], "scientist")
     note = lead.visit(pk, f"/get-artifact?path=note.txt&run_id={run['info']['run_id']}")
