@@ -58,7 +58,12 @@ def ended(caller: Caller, template: str, *command: str) -> dict[str, Any]:
 
 
 def said(caller: Caller, job: dict[str, Any]) -> str:
-    return "\n".join(line["text"] for line in caller.do("GET", f"/jobs/{job['id']}/logs/")["results"])
+    return "\n".join(line["line"] for line in caller.do("GET", f"/jobs/{job['id']}/logs/")["results"])
+
+
+def says(caller: Caller, job: dict[str, Any], text: str) -> bool:
+    """At latest when its log is collected."""
+    return eventually(lambda: text in said(caller, job), f"“{text}” in the log")
 
 
 def runs_at(berth: Berth, caller: Caller, pk: str) -> list[dict[str, Any]]:
@@ -91,18 +96,19 @@ def test_jobs_of_the_team_log_to_it_and_nobody_else_does(
     content = eventually(lambda: _artifact(scientist, job, "outputs/token"), "the token among its artifacts", LONGEST)
     token = content.decode()
     assert token.startswith("berth_job_")
+    assert says(scientist, job, "token ••••••")
     assert token not in said(scientist, job)
     address = f"http://berth.internal:{berth.configuration.settings['BERTH_SERVICES_PORT']}/w/{pk.lower()}"
     second = ended(scientist, "python", "python", "-c", ASK, address, token)
-    assert "own 200 other 401" in said(scientist, second)
+    assert says(scientist, second, "own 200 other 401")
     theirs = ended(outsider, "python", "python", "-c", ASK, address, token)
-    assert "own 401 other 401" in said(outsider, theirs)
+    assert says(outsider, theirs, "own 401 other 401")
     assert theirs["attempts"][0]["tracking"] is None
 
     lead.act(pk, "stop")
     lead.wait(pk, "stopped")
     late = ended(scientist, "python", "python", "-c", "import os; print('at', os.environ.get('MLFLOW_TRACKING_URI'))")
-    assert "at None" in said(scientist, late)
+    assert says(scientist, late, "at None")
     assert late["attempts"][0]["tracking_note"].endswith("was stopped when it began.")
     berth.assert_invariants()
 
