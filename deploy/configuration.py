@@ -37,6 +37,8 @@ class Configuration:
             host, _, port = self.settings[f"BERTH_{name.upper()}_ADDRESS"].rpartition(":")
             found[name] = (host, int(port))
         found["ssh"] = ("127.0.0.1", int(self.settings["BERTH_SSH_PORT"]))
+        if services := int(self.settings["BERTH_SERVICES_PORT"]):
+            found["services"] = ("127.0.0.1", services)
         return found
 
     @property
@@ -65,6 +67,7 @@ def read(given: Mapping[str, str]) -> Configuration:
         "BERTH_RELAY_ADDRESS": f"127.0.0.1:{port + 3}",
         "BERTH_FILES_ADDRESS": f"127.0.0.1:{port + 5}",
         "BERTH_SSH_PORT": str(port + 4),
+        "BERTH_SERVICES_PORT": str(port + 6),
         "BERTH_EXECUTE_SOCKET": str(run_directory(data) / "execute.sock"),
         "BERTH_PORTAL_URL": f"http://localhost:{port}",
         "BERTH_WORKSPACE_URL": f"http://{{id}}.localhost:{port}/",

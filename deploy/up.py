@@ -84,7 +84,7 @@ def check_ports(configuration: Configuration) -> None:
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
-                probe.bind(("" if name == "gateway" else host, port))
+                probe.bind(("" if name in ("gateway", "services") else host, port))
             except OSError as error:
                 raise Stopped(_port_refused(port, error, configuration.port)) from None
 
@@ -93,7 +93,7 @@ def _port_refused(port: int, error: OSError, first: int) -> str:
     if error.errno == errno.EACCES:
         return f"This account may not listen on port {port}: choose one above 1023, as in `make run BERTH_PORT=8000`."
     return (
-        f"Port {port} is taken by another program. Berth uses six in a row, from {first}: "
+        f"Port {port} is taken by another program. Berth uses seven in a row, from {first}: "
         f"choose another first one, as in `make run BERTH_PORT={first + 1000}`."
     )
 

@@ -1,14 +1,15 @@
 """The only way to a workspace, a template or an image: strangers get 404, team members without the right 403."""
 
+from collections.abc import Iterable
 from enum import Flag, auto
 
 from django.db.models import Exists, F, OuterRef, Prefetch, Q, QuerySet
 
 from environments import addresses, versions
 from environments.models import Configuration, Dataset, Handover, Image, Share, Template, Workspace
-from environments.states import ImageState, ShareRight, TemplateKind
+from environments.states import ImageState, Serves, ShareRight, TemplateKind
 from portal.accounts import access
-from portal.accounts.models import Membership, Role, User
+from portal.accounts.models import Membership, Role, Team, User
 from portal.compute.states import Desired
 from portal.lib import clock, ids
 from portal.lib.errors import Forbidden, Next, NotFound
@@ -34,6 +35,8 @@ class Right(Flag):
     """See its page, log and metrics."""
     ENTER = auto()
     """Go inside while it runs, and with that read and change its owner's files."""
+    VISIT = auto()
+    """Come to the pages that it shows while it runs."""
     MANAGE = auto()
     """Stop, restart, rename, resize and delete it; end its shares."""
     GIVE = auto()
@@ -43,10 +46,11 @@ class Right(Flag):
 
 
 NONE = Right(0)
-OWNER = Right.VIEW | Right.ENTER | Right.MANAGE | Right.GIVE | Right.OWN
+INSIDE = Right.ENTER | Right.VISIT
+OWNER = Right.VIEW | INSIDE | Right.MANAGE | Right.GIVE | Right.OWN
 STEWARD = Right.VIEW | Right.MANAGE
 ORPHANED = STEWARD | Right.GIVE
-SHARED = {ShareRight.VIEW: Right.VIEW, ShareRight.USE: Right.VIEW | Right.ENTER}
+SHARED = {ShareRight.VIEW: Right.VIEW, ShareRight.USE: Right.VIEW | INSIDE}
 
 
 def workspaces_of(user: User) -> QuerySet[Workspace]:
@@ -141,13 +145,33 @@ def _joined() -> QuerySet[Workspace]:
 
 
 def rights_on(user: User, workspace: Workspace) -> Right:
-    """Owner: all. Lead of its team, and staff: see and manage, not look inside. Others: what is shared with them."""
+    """Owner: all. Lead of its team, and staff: see and manage, not look inside. Others: what is shared with them.
+    All its team: come to the pages of what serves it.
+    """
     if workspace.owner_id == user.pk:
         return OWNER
     held = _steward(workspace) if _leads(user, workspace) else NONE
     for right in shares_in_force(user).filter(workspace=workspace).values_list("right", flat=True):
         held |= share_rights(right)
-    return held
+    return held | Right.VISIT if _is_served(user, workspace) else held
+
+
+def _is_served(user: User, workspace: Workspace) -> bool:
+    """With paths, all workspaces are one origin to a browser: there nobody comes into another's."""
+    if not workspace.serves_team or workspace.deleted_at is not None or addresses.path_mode():
+        return False
+    members = Membership.objects.filter(team=workspace.team_id, user__is_active=True)
+    return set(members.filter(user__in=[user.pk, workspace.owner_id]).values_list("user", flat=True)) == {
+        user.pk,
+        workspace.owner_id,
+    }
+
+
+def serving(teams: Iterable[Team], kind: Serves) -> QuerySet[Workspace]:
+    """What is that for all of a team, running or not, as long as its owner is in the team; at most one for each."""
+    owner_belongs = Membership.objects.filter(user=OuterRef("owner"), team=OuterRef("team"))
+    rows = _joined().filter(serves_team=kind, team__in=teams, deleted_at=None)
+    return rows.filter(Exists(owner_belongs), owner__is_active=True)
 
 
 def _leads(user: User, workspace: Workspace) -> bool:

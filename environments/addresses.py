@@ -4,6 +4,8 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 
+from runtimes.base import HOST
+
 
 def url(workspace_id: str) -> str:
     """With the slash at its end."""
@@ -27,3 +29,9 @@ def origin(workspace_id: str) -> str:
 
 def path_mode() -> bool:
     return "{id}" in urlsplit(settings.WORKSPACE_URL).path
+
+
+def service(workspace_id: str) -> str:
+    """Where what runs finds it, with a token of its own: at the services door, without a slash at the end."""
+    host = HOST if settings.RUNTIME == "docker" else "127.0.0.1"
+    return f"http://{host}:{settings.SERVICES_PORT}/w/{workspace_id.lower()}"

@@ -14,7 +14,7 @@ from environments import addresses
 from environments.chosen import Chosen, chosen_by_workspace
 from environments.idle import rule_of
 from environments.models import Workspace
-from environments.states import UP, Counted, W, WorkspaceState, state_of
+from environments.states import UP, Counted, Serves, W, WorkspaceState, state_of
 from environments.versions import update_for, with_newer
 from portal.compute import queue
 from portal.compute.models import Allocation, Transition
@@ -84,6 +84,7 @@ class WorkspaceAnswer:
     auto_stop_minutes: float | None
     keep_until: datetime | None
     counted: Use | None
+    serves_team: str | None
 
 
 def answers(workspaces: Sequence[Workspace]) -> list[WorkspaceAnswer]:
@@ -133,6 +134,7 @@ def _answer(workspace: Workspace, cost: Cost, line: dict[str, Place], chosen: Ch
         auto_stop_minutes=after.total_seconds() / 60 if after else None,
         keep_until=workspace.keep_until if state in UP else None,
         counted=_counted(workspace) if state in UP else None,
+        serves_team=workspace.serves_team or None,
     )
 
 
@@ -230,6 +232,9 @@ class WorkspaceSerializer(serializers.Serializer[Any]):
     )
     keep_until = serializers.DateTimeField(allow_null=True, help_text="It does not stop by itself before then.")
     counted = UseSerializer(allow_null=True, help_text="What counted last as use; null while it does not run.")
+    serves_team = serializers.ChoiceField(
+        Serves.choices, allow_null=True, help_text="What it is for all jobs of its team."
+    )
 
 
 def steps_of(workspace: Workspace) -> QuerySet[Any]:

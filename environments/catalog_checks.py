@@ -175,7 +175,7 @@ def _idle_check(template: Document) -> Iterator[str]:
 
 def _kind_check(template: Document) -> Iterator[str]:
     job = template.data["kind"] == "job"
-    for name in ("ide", "idle", "link"):
+    for name in ("ide", "idle", "link", "serves"):
         if job and name in template.data:
             yield template.problem([name], f"a job has no {name}")
     for n, version in enumerate(template.data["versions"]):

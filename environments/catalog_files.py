@@ -12,6 +12,7 @@ from environments.catalog_checks import Shared, found_in
 from environments.catalog_yaml import Document, Unreadable, parse
 from environments.image_references import PATTERN
 from environments.schema import completed
+from environments.states import Serves
 from portal.quotas.states import Resource, WhenIdle
 
 _SLUG = {"type": "string", "pattern": "^[a-z0-9][a-z0-9-]{0,38}$"}
@@ -128,6 +129,7 @@ TEMPLATE = _closed(
         "documentation": _LINK,
         "notes": _LONG_TEXT,
         "idle": _IDLE,
+        "serves": {"enum": Serves.values},
     },
 )
 DATASETS = _closed(

@@ -27,6 +27,7 @@ TEMPLATE_COLUMNS: dict[str, Any] = {
     "teams": None,
     "link": linkable(),
     "idle": None,
+    "serves": "",
     "default_size": None,
 }
 """Fields of a template that are columns of the same name, with what a file may leave out."""

@@ -10,7 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_POST
 
-from environments import access, actions, changes, handover, links, pages, sharing, sharing_pages
+from environments import access, actions, changes, handover, links, pages, serving_views, sharing, sharing_pages
 from environments.access import Right
 from environments.change_forms import DuplicateForm, OfferForm, ResizeForm, SettingsForm, ShareForm
 from environments.configurations import launch_again
@@ -37,6 +37,7 @@ def sections(user: User, workspace: Workspace) -> dict[str, Any]:
         "may_enter": Right.ENTER in rights,
         "may_manage": Right.MANAGE in rights,
         "may_share": Right.OWN in rights,
+        "serving": serving_views.section(user, workspace, rights),
     }
     if Right.MANAGE in rights:
         shown |= {"rename_form": RenameForm(initial={"name": workspace.name}), "resize_form": _resize_form(workspace)}

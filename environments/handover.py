@@ -56,8 +56,8 @@ def accept(offered: Handover) -> Workspace:
     row.owner, row.home = heir, volumes.home_of(heir)
     checks.hold_names(heir)
     row.name = checks.name_near(heir, row.name)
-    row.keep_until = None
-    row.save(update_fields=["owner", "home", "name", "keep_until"])
+    row.keep_until, row.serves_team = None, ""
+    row.save(update_fields=["owner", "home", "name", "keep_until", "serves_team"])
     row.secrets.set(row.secrets.filter(owner=None))
     Schedule.objects.filter(workspace=row).delete()
     record(heir.username, "workspace.hand_over", row.topic, before=before, after=_whose(row))

@@ -5,7 +5,7 @@ from django.db import models
 from django.db.models import Q
 
 from environments.schedules import Plan
-from environments.states import Answer, Counted, ImageState, ShareRight, TemplateKind, VolumeKind
+from environments.states import Answer, Counted, ImageState, Serves, ShareRight, TemplateKind, VolumeKind
 from portal.accounts.models import Secret, Team, User
 from portal.compute.models import Allocation, Size
 from portal.compute.states import ActivityKind
@@ -92,7 +92,7 @@ class Template(models.Model):
     One of kind `image` stands for all images that fit one of its `patterns`; each that a job named is a version of it.
 
     `idle` is when an idle workspace stops, `{stop_after_minutes, most_minutes}`, and where wanted is suspended before,
-    `suspend_after_minutes` (see idle.Rule); null is never.
+    `suspend_after_minutes` (see idle.Rule); null is never. `serves` is what its workspaces can be for their team.
     """
 
     slug = models.SlugField(primary_key=True, max_length=60)
@@ -108,6 +108,7 @@ class Template(models.Model):
     default_size = models.ForeignKey(Size, on_delete=models.PROTECT, related_name="+")
     link = ArrayField(models.CharField(max_length=80), default=linkable)
     idle = models.JSONField(null=True, default=None)
+    serves = models.CharField(max_length=10, choices=Serves.choices, blank=True, default="")
     position = models.PositiveSmallIntegerField(default=0)
     retired = models.BooleanField(default=False)
     documentation = models.CharField(max_length=300, blank=True)
@@ -220,7 +221,8 @@ class Volume(models.Model):
 class Workspace(models.Model):
     """What a person comes back to. Its state is that of its latest allocation (states.state_of).
 
-    `places` are keys of volumes of other apps that it reads (see files.access).
+    `places` are keys of volumes of other apps that it reads (see files.access). `serves_team` says what it is for all
+    jobs of its team, where it is anything; of each kind a team has one.
     `last_activity_at` is when somebody last used it through the door. The idle rule writes `idle_since` (what
     counted then is `counted`), `stops_at`, and `warned_at` while it warns; `auto_stop_minutes` null is the template's.
     """
@@ -239,6 +241,7 @@ class Workspace(models.Model):
     datasets = models.ManyToManyField(Dataset, related_name="workspaces")
     places = ArrayField(models.CharField(max_length=100), default=list)
     secrets = models.ManyToManyField(Secret, related_name="workspaces")
+    serves_team = models.CharField(max_length=10, choices=Serves.choices, blank=True, default="")
     allocation = models.OneToOneField(Allocation, null=True, on_delete=models.PROTECT, related_name="+")
     created_at = models.DateTimeField(default=clock.now)
     last_activity_at = models.DateTimeField(null=True)
@@ -256,7 +259,12 @@ class Workspace(models.Model):
         constraints = [
             models.UniqueConstraint(
                 fields=["owner", "name"], condition=Q(deleted_at=None), name="workspace_name_once_per_owner"
-            )
+            ),
+            models.UniqueConstraint(
+                fields=["team", "serves_team"],
+                condition=Q(deleted_at=None) & ~Q(serves_team=""),
+                name="workspace_serves_team_once",
+            ),
         ]
         indexes = [
             models.Index(fields=["owner", "-created_at"], name="workspace_of_owner"),

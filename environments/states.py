@@ -46,6 +46,12 @@ class ShareRight(models.TextChoices):
     USE = "use", "Use it"
 
 
+class Serves(models.TextChoices):
+    """What a workspace can be for all jobs of its team."""
+
+    MLFLOW = "mlflow", "MLflow"
+
+
 class Answer(models.TextChoices):
     ACCEPTED = "accepted", "Accepted"
     DECLINED = "declined", "Declined"

@@ -13,6 +13,7 @@ from environments import (
     live_views,
     schedule_views,
     secret_views,
+    serving_views,
     update_views,
     views,
 )
@@ -45,6 +46,8 @@ urlpatterns = [
     path("workspaces/<str:workspace_id>/duplicate/", change_views.duplicate, name="workspace-duplicate"),
     path("workspaces/<str:workspace_id>/shares/", change_views.share, name="workspace-share"),
     path("workspaces/<str:workspace_id>/shares/<str:share_id>/end/", change_views.unshare, name="workspace-unshare"),
+    path("workspaces/<str:workspace_id>/serve-team/", serving_views.serve, name="workspace-serve-team"),
+    path("workspaces/<str:workspace_id>/serve-team/end/", serving_views.take_back, name="workspace-serve-team-end"),
     path("workspaces/<str:workspace_id>/offer/", change_views.offer, name="workspace-offer"),
     path("workspaces/<str:workspace_id>/offer/withdraw/", change_views.withdraw, name="workspace-withdraw"),
     path("workspaces/<str:workspace_id>/take-over/", change_views.take_over, name="workspace-take-over"),

@@ -13,7 +13,7 @@ from django.db.models import Q
 from environments import checks as environments
 from environments import named_images, volumes
 from environments.models import Volume
-from jobs import checks, data_use, dependencies, model_use, snapshots, telling
+from jobs import checks, data_use, dependencies, model_use, snapshots, telling, tracking
 from jobs.again import submission_of
 from jobs.models import Attempt, Job
 from jobs.plan_models import Origin
@@ -157,6 +157,8 @@ def follow(allocation: Allocation, transition: Transition) -> None:
         return
     anew: dict[str, Any] = {"progress": None} if phase == Phase.PENDING else {}
     Job.objects.filter(pk=allocation.owner_id, state__in=UNFINISHED).update(state=STATES[phase], **anew)
+    if phase == Phase.CREATING:
+        tracking.settle(allocation)
     if phase == Phase.STARTING:
         Job.objects.filter(pk=allocation.owner_id, begun_at=None).update(begun_at=allocation.started_at)
         volumes.seen(allocation.spec["mounts"][0]["volume"])

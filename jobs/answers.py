@@ -47,6 +47,8 @@ class AttemptAnswer:
     ended_at: datetime | None
     counted: bool | None
     again: str | None
+    tracking: str | None
+    tracking_note: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,6 +222,8 @@ def _attempt(attempt: Attempt, again: str | None) -> AttemptAnswer:
         ended_at=allocation.ended_at,
         counted=attempt.counted,
         again=again,
+        tracking=attempt.tracking_id,
+        tracking_note=attempt.tracking_note,
     )
 
 
@@ -249,6 +253,8 @@ class AttemptSerializer(serializers.Serializer[AttemptAnswer]):
     ended_at = serializers.DateTimeField(allow_null=True)
     counted = serializers.BooleanField(allow_null=True, help_text="Whether it used up a try; null until it has ended.")
     again = serializers.CharField(allow_null=True, help_text="Why there is another one after it.")
+    tracking = serializers.CharField(allow_null=True, help_text="Id of the team's tracking server that it logs to.")
+    tracking_note = serializers.CharField(help_text="Why it was given none although the team has one; else empty.")
 
 
 class RecordSerializer(serializers.Serializer[Record]):

@@ -10,7 +10,7 @@ from django.urls import reverse
 from environments.access import offered_to
 from environments.cards import Filter
 from environments.models import Template
-from jobs import access, cancelling, finding, pages
+from jobs import access, cancelling, finding, pages, tracking
 from jobs.states import JobState
 from portal.accounts import saved_views
 from portal.accounts.access import teams_of
@@ -54,6 +54,7 @@ def context(user: User, query: QueryDict) -> dict[str, Any]:
         "page": page,
         "query": kept.urlencode(),
         "cancel_all": _cancel_all(chosen, kept),
+        "mlflow": tracking.ways_in(user),
         "list_topic": topic,
         "live_topics": [topic, *(card.topic for card in shown)],
     }

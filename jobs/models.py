@@ -184,7 +184,8 @@ class Job(models.Model):
 class Attempt(models.Model):
     """One run of a job; `number` counts from 1. `counted` is null until it has ended (see states.Outcome).
 
-    `idle_told_at`: since when its owner knows that its GPUs do nothing, as long as they do.
+    `idle_told_at`: since when its owner knows that its GPUs do nothing, as long as they do. `tracking` is its team's
+    tracking server, if it was given that; `tracking_note` says why it was not, where the team had one.
     """
 
     job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="attempts")
@@ -192,6 +193,8 @@ class Attempt(models.Model):
     allocation = models.OneToOneField(Allocation, on_delete=models.PROTECT, related_name="attempt")
     counted = models.BooleanField(null=True)
     idle_told_at = models.DateTimeField(null=True)
+    tracking = models.ForeignKey(Workspace, null=True, on_delete=models.SET_NULL, related_name="+")
+    tracking_note = models.CharField(max_length=200, blank=True, default="")
 
     class Meta:
         ordering = ["number"]

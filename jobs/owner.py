@@ -8,7 +8,7 @@ from django.db.models import F, OuterRef, Subquery
 from django.urls import reverse
 
 from environments import delivery, images
-from jobs import actions
+from jobs import actions, tracking
 from jobs.markers import Told, told
 from jobs.models import Attempt, Job, Scalar
 from jobs.spec import files_of
@@ -19,6 +19,7 @@ from portal.compute.models import Allocation, Transition
 from portal.compute.owners import Image as ImageAnswer
 from portal.compute.owners import Subject
 from portal.live.redis import publish
+from runtimes.base import VARIABLES
 
 MOST_SCALARS = 200_000
 """Of one job; what comes after is in its log only."""
@@ -50,10 +51,14 @@ class JobOwner:
     def files(self, allocation: Allocation) -> dict[str, bytes]:
         job = self._job(allocation)
         chosen = usable_secrets(job.owner, job.team).filter(jobs=job)
-        return files_of(job) | delivery.secret_files(chosen)
+        found = files_of(job) | delivery.secret_files(chosen)
+        if given := tracking.variables(allocation):
+            found[VARIABLES] = found.get(VARIABLES, b"") + given
+        return found
 
     def hidden(self, allocation: Allocation) -> list[str]:
-        return delivery.hidden_from_log(Secret.objects.filter(jobs=allocation.owner_id))
+        secrets = delivery.hidden_from_log(Secret.objects.filter(jobs=allocation.owner_id))
+        return [*secrets, tracking.token_of(allocation)]
 
     def logged(self, allocation: Allocation, lines: Sequence[Line]) -> None:
         found = told((line.seq, line.text) for line in lines)

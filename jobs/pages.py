@@ -12,7 +12,7 @@ from django.urls import reverse
 
 from environments import pages as environments
 from environments.cards import Action, Row, size_text
-from jobs import access, cards, data_use, idle_gpus, model_access, places, tensorboard
+from jobs import access, cards, data_use, idle_gpus, model_access, places, tensorboard, tracking
 from jobs.access import Right
 from jobs.cards import Attempted, JobCard
 from jobs.estimates import usual_seconds
@@ -63,14 +63,16 @@ def detail(user: User, job: Job) -> dict[str, Any]:
     prices, spent, tried = costs.per_hour([job.size]), costs.so_far([job.pk]), _attempted([job])
     card = cards.card(job, prices, spent, attempt=tried.get(job.pk), rights=rights)
     attempts = list(
-        job.attempts.select_related("allocation__node", "allocation__gpu_class").order_by("-number")[:MOST_ATTEMPTS]
+        job.attempts.select_related(
+            "allocation__node", "allocation__gpu_class", "tracking__allocation", "tracking__owner"
+        ).order_by("-number")[:MOST_ATTEMPTS]
     )
     may_read = Right.READ in rights
     return {
         "card": card,
         "job": job,
         "command": written(job.command),
-        "facts": _facts(job, card) + _idle_gpus(attempts),
+        "facts": _facts(job, card) + _idle_gpus(attempts) + tracking.facts(attempts),
         "drain": emptied(attempts[0].allocation) if attempts else "",
         "attempts": [attempt_row(attempt) for attempt in attempts],
         "plots": plotted(job),
@@ -80,6 +82,7 @@ def detail(user: User, job: Job) -> dict[str, Any]:
         "record": record(job),
         "data_changed": data_use.changed(job),
         "tensorboard": _tensorboard(user, job) if may_read else None,
+        "mlflow": tracking.way_in(user, attempts[0]) if attempts else None,
         "clone": f"{reverse('job-new')}?job={job.pk}" if Right.RERUN in rights else "",
         "live_topics": [job.topic, f"{job.topic}-told"],
     }

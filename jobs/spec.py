@@ -3,6 +3,8 @@
 import json
 from typing import Any
 
+from django.conf import settings
+
 from environments import volumes
 from environments.mounts import mount, mounts_for
 from environments.spec import as_text
@@ -86,6 +88,7 @@ def spec_of(job: Job, number: int) -> dict[str, Any]:
         **(_anywhere(job) if job.version.image.named else _in_template(job)),
         "environment": _set(job) | job.environment | _told(job, number),
         "port": None,
+        "knows_host": bool(settings.SERVICES_PORT),
         "grace_seconds": job.grace_seconds,
         "mounts": [
             *mounts_for(job.owner, job.volume, job.datasets.all()),

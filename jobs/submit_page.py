@@ -9,7 +9,7 @@ from environments.cards import Row, size_text
 from environments.launch_page import STARTS
 from environments.models import Workspace
 from environments.pages import sizes_for_launch
-from jobs import access, actions, job_file, pages
+from jobs import access, actions, job_file, pages, tracking
 from jobs.access import Right
 from jobs.again import submission_of
 from jobs.estimates import estimates
@@ -97,10 +97,12 @@ def size_context(user: User, asked: Submission) -> dict[str, Any]:
     shown = sizes_for_launch(sizes, chosen, user, asked.team, Rank(asked.priority))
     taken = next(size for size in shown if size.checked)
     price = taken.per_hour
+    team = next((one for one in teams_of(user) if asked.team in (None, one.slug)), None)
     return {
         "sizes": shown,
         "per_hour": price,
         "estimate": pages.estimate(price, asked.max_duration_seconds),
         "starts": STARTS[taken.truth_state],
-        "charged_to": next((one.name for one in teams_of(user) if asked.team in (None, one.slug)), "no team yet"),
+        "charged_to": team.name if team else "no team yet",
+        "tracking": tracking.offered(team),
     }

@@ -13,7 +13,12 @@ FILES = "/run/berth"
 """Where the files of a spec lie; what runs finds the place in the variable BERTH_FILES, also where it is another."""
 VARIABLES = f"{FILES}/environment"
 """A file that sets variables, in the shell's language: whoever starts the command reads it first."""
+HOST = "berth.internal"
+"""What the machine that a container runs on is called in there, where its spec says so."""
 
+
+YOUNGER = ("folders", "knows_host")
+"""Fields that a spec did not have from the beginning."""
 
 SIMULATED = "simulated-"
 """A GPU whose uuid begins so is declared, not there: what runs is told of it, no engine is asked for it."""
@@ -61,6 +66,7 @@ class Spec:
     `labels` must hold `berth.instance`, `berth.allocation`, `berth.owner`, `berth.generation`.
     With a port, `{port}` in the command and in values of the environment stands for the port to listen on
     (containers: `port` itself; processes: a free one), in every driver.
+    With `knows_host`, the name HOST leads to the machine it runs on; what answers there is up to the driver.
     `files` are placed under FILES before the start, for the user's eyes only. They are no part of what the engine
     keeps of a container, nor of `digest` and `repr`: they may hold secrets.
     """
@@ -80,6 +86,7 @@ class Spec:
     tmp: int = 2 * 1024**3
     shm: int = 256 * 1024**2
     folders: tuple[str, ...] = ()
+    knows_host: bool = False
     files: Mapping[str, bytes] = field(default_factory=dict, repr=False)
 
     @property
@@ -87,8 +94,9 @@ class Spec:
         """SHA-256 of the spec, written as label `berth.spec`: equal digests are the same container."""
         plain = asdict(replace(self, files={})) | {"cpu": float(self.cpu)}
         del plain["files"]
-        if not self.folders:
-            del plain["folders"]  # as of containers that were made before there were any
+        for name in YOUNGER:
+            if not plain[name]:
+                del plain[name]  # as of containers that were made before there was any
         return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
 
     def listening_on(self, port: int | None) -> "Spec":

@@ -60,8 +60,8 @@ class DockerRuntime(DockerImages):
 
     `base_url` is the engine's address (None: the default socket). `networks` is the range that each user's
     network takes a /28 from; a /16 holds 4096 users. `reachable` are private ranges that what runs may reach
-    nevertheless. `ca_bundle` is trusted by image builds. `limit` is in
-    seconds. Not to be shared between processes: make one after a fork.
+    nevertheless, `door` is the one port of this machine that they may (0: none). `ca_bundle` is trusted by image
+    builds. `limit` is in seconds. Not to be shared between processes: make one after a fork.
     """
 
     kind = "docker"
@@ -75,11 +75,13 @@ class DockerRuntime(DockerImages):
         networks: str = "10.201.0.0/16",
         ca_bundle: Path | None = None,
         reachable: Sequence[str] = (),
+        door: int = 0,
         limit: float = 30.0,
     ) -> None:
         super().__init__(Engine(base_url, limit), check_name(instance), ca_bundle)
         self._networks = str(ipaddress.IPv4Network(networks))
         self._reachable = tuple(reachable)
+        self._door = door
         self._given: set[str] = set()  # volumes seen to belong to the user
         self._locks = [threading.Lock() for _ in range(64)]
 
@@ -208,7 +210,7 @@ class DockerRuntime(DockerImages):
 
     def guard(self, image: str | None) -> tuple[str, ...]:
         try:
-            isolation.apply(self._instance, self._networks, allow=self._reachable)
+            isolation.apply(self._instance, self._networks, allow=self._reachable, door=self._door)
             open_targets = self._prove(image) if image else []
         except (RuntimeFailure, OSError) as error:  # OSError: this machine has no route to look from
             return (f"Workspaces may reach this machine and private networks: {error}",)

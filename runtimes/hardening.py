@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from runtimes.base import FILES, SIMULATED, Mount, Spec
+from runtimes.base import FILES, HOST, SIMULATED, Mount, Spec
 
 USER = "1000:1000"
 
@@ -61,6 +61,7 @@ def _host_config(spec: Spec) -> dict[str, Any]:
         "RestartPolicy": {"Name": "no"},
         "AutoRemove": False,
         "PublishAllPorts": False,
+        "ExtraHosts": [f"{HOST}:host-gateway"] if spec.knows_host else [],
         "Mounts": [_mount(mount) for mount in spec.mounts],
         "DeviceRequests": _device_requests(spec.gpus),
     }

@@ -34,15 +34,16 @@ _RESOLV_CONF = (Path("/etc/resolv.conf"), Path("/run/systemd/resolve/resolv.conf
 _LIMIT = 30
 
 
-def apply(instance: str, networks: str, *, allow: Sequence[str] = (), deny: Sequence[str] = ()) -> None:
+def apply(instance: str, networks: str, *, allow: Sequence[str] = (), deny: Sequence[str] = (), door: int = 0) -> None:
     """After it, nothing in `networks` can open a connection to the host, to a private range or to `deny`;
-    the internet, DNS and the ranges in `allow` stay open. Applying again replaces the rules at one stroke.
+    the internet, DNS, the ranges in `allow` and the host's TCP port `door` (0: none) stay open. Applying again replaces
+    the rules at one stroke.
 
     Raises EngineRefused, in one sentence, where this process may not or the engine has no DOCKER-USER chain.
     """
     whole = str(ipaddress.IPv4Network(networks))
     opened, closed = ([str(ipaddress.IPv4Network(one)) for one in ranges] for ranges in (allow, deny))
-    _run("iptables-restore", "--wait", "--noflush", rules=_rules(instance, opened, [*PRIVATE, *closed]))
+    _run("iptables-restore", "--wait", "--noflush", rules=_rules(instance, opened, [*PRIVATE, *closed], door))
     for part, parent in _JUMPS.items():
         jump = _jump(instance, part, whole)
         if not _succeeds("iptables", "--wait", "-C", parent, *jump):
@@ -86,16 +87,17 @@ echo done
 """
 
 
-def _rules(instance: str, allow: Sequence[str], closed: Sequence[str]) -> str:
+def _rules(instance: str, allow: Sequence[str], closed: Sequence[str], door: int) -> str:
     out, host = _chain(instance, "out"), _chain(instance, "host")
     known = "-m conntrack --ctstate RELATED,ESTABLISHED -j RETURN"
     refuse = "-j REJECT --reject-with icmp-port-unreachable"
     dns = [f"-d {ip} -p {kind} --dport 53 -j RETURN" for ip in _resolvers() for kind in ("udp", "tcp")]
     opened = [*(f"-d {one} -j RETURN" for one in allow), *dns]
     forwarded = [known, *opened, *(f"-d {one} {refuse}" for one in closed)]
+    doors = [f"-p tcp --dport {door} -j RETURN"] if door else []
     rows = [f":{out} - [0:0]", f":{host} - [0:0]"]
     rows += [f"-A {out} {rule}" for rule in forwarded]
-    rows += [f"-A {host} {rule}" for rule in (known, *opened, refuse)]
+    rows += [f"-A {host} {rule}" for rule in (known, *opened, *doors, refuse)]
     return "\n".join(["*filter", *rows, "COMMIT", ""])
 
 

@@ -9,6 +9,7 @@ from environments.catalog_api import Images, Sizes, Templates
 from environments.configuration_api import Configurations
 from environments.files import api as files
 from environments.secret_api import Secrets
+from environments.serving_api import ServesTeam
 from environments.sharing_api import Accepted, Copies, Declined, Offer, Offers, Shares
 from jobs.api import Jobs
 from jobs.artifact_api import ArtifactArchive, ArtifactContent, Artifacts
@@ -70,6 +71,7 @@ urlpatterns = [
     path("budgets/", Budgets.as_view(), name="api-budgets"),
     *router.urls,
     re_path(rf"^workspaces/(?P<pk>{ULID})/open/$", Open.as_view(), name="api-workspace-open"),
+    re_path(rf"^workspaces/(?P<pk>{ULID})/serve-team/$", ServesTeam.as_view(), name="api-workspace-serve-team"),
     path("files/", files.Folders.as_view(), name="api-folders"),
     path("files/uploads/<str:upload_id>/", files.OneUpload.as_view(), name="api-upload"),
     path("files/<slug:key>/versions/", files.Versions.as_view(), name="api-dataset-versions"),

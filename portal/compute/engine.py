@@ -18,6 +18,7 @@ def _options() -> dict[str, Any]:
                 "networks": settings.CONTAINER_NETWORKS,
                 "ca_bundle": bundle,
                 "reachable": settings.REACHABLE_NETWORKS,
+                "door": settings.SERVICES_PORT,
             }
         case "local":
             root = settings.BERTH_DATA / "runtime"

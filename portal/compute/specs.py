@@ -67,6 +67,7 @@ def render(allocation: Allocation) -> Spec:
         ),
         gpus=_gpus(allocation),
         folders=tuple(stored.get("folders", ())),
+        knows_host=stored.get("knows_host", False),
         files=owners.owner_of(allocation).files(allocation),
     )
 

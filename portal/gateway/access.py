@@ -65,7 +65,8 @@ def judge(asked: Asked) -> Passed:
         raise Refused("forbidden")
     if not (asked.session or asked.token):
         raise Refused("signed-out")
-    return _passed(asked, _by_token(asked) if asked.token else _by_session(asked))
+    found = _by_token(asked) if asked.token else _by_session(asked)
+    return passed(found, counts=_counts(asked, found.activity))
 
 
 def _counts(asked: Asked, kind: str) -> bool:
@@ -93,15 +94,16 @@ def workspaces_in_use() -> QuerySet[Workspace]:
 
 
 def sessions_in_force() -> QuerySet[WorkspaceSession]:
-    """Of the workspace's present run, its owner's or of whom it is shared with, with all that opened them still there.
+    """Of the workspace's present run, its owner's, of whom it is shared with or of the team that it serves, with all
+    that opened them still there.
 
-    The counterpart in SQL of Right.ENTER in environments.access.rights_on.
+    The counterpart in SQL of Right.VISIT in environments.access.rights_on.
     """
     now = clock.now()
     member = Membership.objects.filter(user=OuterRef("user"), team=OuterRef("workspace__team"))
     shared = shares_in_force(OuterRef("user")).filter(workspace=OuterRef("workspace"), right=ShareRight.USE)
     return WorkspaceSession.objects.filter(
-        Q(Exists(member), user=F("workspace__owner")) | Q(Exists(shared)),
+        Q(Exists(member), user=F("workspace__owner")) | Q(Exists(shared)) | _served(member),
         Q(portal_session=None) | Q(portal_session__expire_date__gt=now),
         Q(token=None) | Q(token__revoked_at=None, token__expires_at__gt=now),
         expires_at__gt=now,
@@ -111,8 +113,13 @@ def sessions_in_force() -> QuerySet[WorkspaceSession]:
     )
 
 
-class _Found(NamedTuple):
-    """One row behind either way in."""
+def _served(member: QuerySet[Membership]) -> Q:
+    owner_belongs = Membership.objects.filter(user=OuterRef("workspace__owner"), team=OuterRef("workspace__team"))
+    return Q(Exists(member), Exists(owner_belongs), workspace__serves_team__gt="", workspace__owner__is_active=True)
+
+
+class Found(NamedTuple):
+    """One row behind a way in: the right, what it leads to, and how far that is."""
 
     right: str
     workspace: str
@@ -126,7 +133,8 @@ class _Found(NamedTuple):
     address: str
 
 
-def _columns(workspace: str = "") -> list[str]:
+def columns(workspace: str = "") -> list[str]:
+    """Those of Found that follow the workspace's id, of the workspace at that path."""
     names = ["last_activity_at", "version__door_header", "version__activity", "allocation_id"]
     names += [f"allocation__{name}" for name in ("generation", "phase", "desired", "address")]
     return [workspace + name for name in names]
@@ -134,7 +142,7 @@ def _columns(workspace: str = "") -> list[str]:
 
 def _session_query(digest: str, workspace: str, host: str) -> QuerySet[WorkspaceSession, Any]:
     rows = sessions_in_force().filter(digest=digest, workspace=workspace, host=host)
-    return rows.values_list("pk", "workspace_id", *_columns("workspace__"))
+    return rows.values_list("pk", "workspace_id", *columns("workspace__"))
 
 
 def _token_query(digest: str, workspace: str) -> QuerySet[Workspace, Any]:
@@ -146,28 +154,29 @@ def _token_query(digest: str, workspace: str) -> QuerySet[Workspace, Any]:
         owner__tokens__expires_at__gt=clock.now(),
         owner__tokens__scopes__contains=["workspaces:write"],
     )
-    return rows.values_list("owner__tokens__pk", "pk", *_columns())
+    return rows.values_list("owner__tokens__pk", "pk", *columns())
 
 
 _session = Prepared("berth_door_session", _session_query, ("digest", "workspace", "host"))
 _token = Prepared("berth_door_token", _token_query, ("digest", "workspace"))
 
 
-def _by_session(asked: Asked) -> _Found:
+def _by_session(asked: Asked) -> Found:
     row = _session.first(digest=digest(asked.session), workspace=asked.workspace.upper(), host=asked.host)
     if row is None:
         raise Refused("ended")
-    return _Found(f"session:{row[0]}", *row[1:])
+    return Found(f"session:{row[0]}", *row[1:])
 
 
-def _by_token(asked: Asked) -> _Found:
+def _by_token(asked: Asked) -> Found:
     row = _token.first(digest=digest(asked.token), workspace=asked.workspace.upper())
     if row is None:
         raise Refused("forbidden")
-    return _Found(f"token:{row[0]}:{row[5]}", *row[1:])
+    return Found(f"token:{row[0]}:{row[5]}", *row[1:])
 
 
-def _passed(asked: Asked, found: _Found) -> Passed:
+def passed(found: Found, *, counts: bool) -> Passed:
+    """The way to it. Raises Refused where it cannot be reached now."""
     if found.desired == Desired.SUSPEND:
         raise Refused("suspended")
     if found.desired != Desired.RUN or found.phase not in REACHABLE or not found.address:
@@ -178,7 +187,7 @@ def _passed(asked: Asked, found: _Found) -> Passed:
     return Passed(
         workspace=found.workspace,
         last_activity_at=found.last_activity_at,
-        counts=_counts(asked, found.activity),
+        counts=counts,
         upstream=found.address,
         secret=secret,
         authorization=authorization,

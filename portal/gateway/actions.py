@@ -56,7 +56,7 @@ def open_workspace(
 
     Raises Forbidden for others, Conflict when it does not run.
     """
-    if Right.ENTER not in rights_on(user, workspace):
+    if Right.VISIT not in rights_on(user, workspace):
         raise Forbidden(f"{workspace.name} belongs to {workspace.owner.get_full_name()}.")
     if workspace.allocation is not None and workspace.allocation.desired == Desired.SUSPEND:
         workspace = resume(workspace, actor=user.username)

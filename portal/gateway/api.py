@@ -37,7 +37,7 @@ class Open(APIView):
     def post(self, request: Request, pk: str) -> Response:
         """What it opens ends when the token is revoked."""
         user = signed_in(request.user)
-        entry = open_workspace(workspace_for(user, pk, Right.ENTER), user, token=cast(ApiToken, request.auth))
+        entry = open_workspace(workspace_for(user, pk, Right.VISIT), user, token=cast(ApiToken, request.auth))
         response = Response(EntrySerializer(entry).data)
         response["Cache-Control"] = "no-store"
         return response

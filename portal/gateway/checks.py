@@ -13,7 +13,11 @@ DEFAULT_PORTS = {"http": 80, "https": 443}
 
 @register
 def addresses_are_apart(**_: Any) -> list[Error]:
-    return [Error(sentence, id="gateway.E001") for sentence in [*_url_problems(), *_network_problems()]]
+    return [Error(sentence, id="gateway.E001") for sentence in _problems()]
+
+
+def _problems() -> list[str]:
+    return [*_url_problems(), *_network_problems(), *_port_problems()]
 
 
 def _url_problems() -> list[str]:
@@ -55,3 +59,9 @@ def _network_problems() -> list[str]:
     except ValueError as error:
         return [f"BERTH_CONTAINER_NETWORKS must name networks such as 10.201.0.0/16: {error}."]
     return []
+
+
+def _port_problems() -> list[str]:
+    if settings.SERVICES_PORT != settings.GATEWAY_PORT:
+        return []
+    return ["BERTH_SERVICES_PORT must be another port than BERTH_PORT: browsers come to that one, containers to this."]

@@ -104,7 +104,24 @@ def render(where: Path, account: str, modules: Path | None) -> str:
         workspace_name=places.server_name(),
         prefix=places.prefix(),
         cookie=places.cookie_name(),
+        services=_services(),
         networks="\n".join(f"        {network} yes;" for network in places.networks()),
         page_headers="\n".join(f'        add_header {name} "{value}" always;' for name, value in pages.HEADERS.items()),
         **{f"page_{why.replace('-', '_')}": pages.page(why) for why in pages.PAGES},
+    )
+
+
+def _services() -> str:
+    """The server at the services door, for containers alone; nothing where there is to be none."""
+    if not settings.SERVICES_PORT:
+        return ""
+    portal, host = urlsplit(settings.PORTAL_URL), "" if settings.RUNTIME == "docker" else "127.0.0.1:"
+    template = pages.Filled((Path(__file__).parent / "services.conf").read_text())
+    return template.substitute(
+        listen=f"{host}{settings.SERVICES_PORT}",
+        allowed="\n".join(f"        allow {network};" for network in places.networks()),
+        id=places.ID,
+        inside=places.inside("$service"),
+        portal_scheme=portal.scheme,
+        portal_host=portal.netloc,
     )

@@ -41,6 +41,11 @@ def prefix() -> str:
     return f"^{re.escape(before)}{_CAPTURE}{re.escape(after)}"
 
 
+def inside(workspace: str) -> str:
+    """The path under which a workspace's application sees itself; `workspace` is its id, in small letters."""
+    return _pattern().path.replace("{id}", workspace)
+
+
 def networks() -> list[ipaddress.IPv4Network]:
     """Where a container may be; raises ValueError for what is no network."""
     named = [ipaddress.IPv4Network(text.strip()) for text in settings.CONTAINER_NETWORKS.split(",")]

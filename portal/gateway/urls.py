@@ -6,5 +6,6 @@ from portal.gateway import views
 
 urlpatterns = [
     path("gateway/auth", views.authorise),
+    path("gateway/job", views.authorise_job),
     path("gateway/enter/", views.enter),
 ]

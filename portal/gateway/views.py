@@ -6,7 +6,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_safe
 
 from environments import addresses
-from portal.gateway import access, actions, pages, places
+from portal.gateway import access, actions, pages, places, services
 from portal.lib.errors import Forbidden
 
 REFUSED = 403
@@ -34,6 +34,23 @@ def authorise(request: HttpRequest) -> HttpResponse:
     except access.Refused as refused:
         status = NOTHING_SHOWN if refused.why == "signed-out" else REFUSED
         return HttpResponse(status=status, headers={"X-Berth-Why": refused.why})
+    return _way(passed)
+
+
+@require_safe
+def authorise_job(request: HttpRequest) -> HttpResponse:
+    """The same for a job and its team's tracking server: 401 to strangers, 403 where that does not run."""
+    sent = request.headers
+    try:
+        passed = services.judge(sent.get("X-Berth-Workspace", ""), sent.get("X-Berth-Token", ""))
+    except access.Refused as refused:
+        if refused.why == "forbidden":
+            return HttpResponse(status=NOTHING_SHOWN)
+        return HttpResponse(status=REFUSED, headers={"X-Berth-Why": "not-running"})
+    return _way(passed)
+
+
+def _way(passed: access.Passed) -> HttpResponse:
     if passed.counts:
         actions.note_activity(passed.workspace, passed.last_activity_at)
     return HttpResponse(

@@ -10,6 +10,7 @@ from django.urls import reverse
 from django.views.decorators.debug import sensitive_variables
 from django.views.decorators.http import require_http_methods, require_POST
 
+from jobs import tracking
 from portal.accounts import people
 from portal.accounts.access import signed_in
 from portal.accounts.actions import set_share
@@ -110,6 +111,7 @@ def team(request: HttpRequest, slug: str) -> HttpResponse:
         "members": found.memberships.select_related("user").order_by("user__username"),
         "had": f"{had:.0%}",
         "part": f"{part:.0%}",
+        "tracking": tracking.offered(found),
     }
     return render(request, "people/team.html", context, status=422 if request.method == "POST" else 200)
 

@@ -110,7 +110,7 @@ def _gpu_meters() -> list[cards.Meter]:
 def open_(request: HttpRequest, workspace_id: str) -> HttpResponse:
     """Make a one-time entry ticket and go to the workspace's own origin with it."""
     user = signed_in(request.user)
-    workspace = access.workspace_for(user, workspace_id, Right.ENTER)
+    workspace = access.workspace_for(user, workspace_id, Right.VISIT)
     return redirect(open_workspace(workspace, user, request.session.session_key).url)
 
 

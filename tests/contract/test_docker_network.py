@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from runtimes import isolation
-from runtimes.base import EngineRefused, Mount, Observation, RuntimeFailure, Spec
+from runtimes.base import HOST, EngineRefused, Mount, Observation, RuntimeFailure, Spec
 from runtimes.docker import DockerRuntime
 from runtimes.fake_engine import Program
 from tests.contract.names import INSTANCE, NETWORKS, MakeSpec, Until
@@ -158,6 +158,25 @@ def test_ranges_can_be_opened_and_closed_on_purpose(docker_runtime: DockerRuntim
             assert _reaches(docker_runtime, make_spec, network, target) == ["closed"]
         finally:
             isolation.remove(INSTANCE)
+
+
+def test_of_this_machine_the_door_is_open_by_its_name_and_nothing_else(
+    docker_runtime: DockerRuntime, make_spec: MakeSpec
+) -> None:
+    network = f"berth-{INSTANCE}-alice"
+    with socket.create_server(("0.0.0.0", 0)) as door, socket.create_server(("0.0.0.0", 0)) as other:
+        ports = [listener.getsockname()[1] for listener in (door, other)]
+        targets = [f"{HOST}:{port}" for port in ports] + [f"{isolation._address_of_host()}:{ports[1]}"]
+        isolation.apply(INSTANCE, NETWORKS, door=ports[0])
+        try:
+            spec = make_spec(
+                docker_runtime, command=("python3", "-c", _CONNECT, *targets), network=network, knows_host=True
+            )
+            docker_runtime.ensure(spec)
+            reached = [line.text for line in docker_runtime.logs(spec.name, None, follow=True)]
+        finally:
+            isolation.remove(INSTANCE)
+    assert reached == ["open", "closed", "closed"]
 
 
 def test_rules_are_applied_once_and_removed_whole() -> None:

@@ -44,7 +44,7 @@ def copy_checkout(target: Path) -> None:
 def project(tmp_path: Path) -> Iterator[tuple[Path, dict[str, str], str]]:
     """A copy of the checkout, the environment for compose, and the project's name; all gone afterwards."""
     name = f"berth-test-{secrets.token_hex(4)}"
-    port = free_ports(8)
+    port = free_ports(9)
     base_images.debian()
     copy_checkout(tmp_path)
     run("docker", "build", "--quiet", "--tag", f"{name}:stand-in", str(tmp_path / "tests/deploy/stand_ins"))
@@ -55,6 +55,7 @@ def project(tmp_path: Path) -> Iterator[tuple[Path, dict[str, str], str]]:
         "RELAY_PORT",
         "SSH_PORT",
         "FILES_PORT",
+        "SERVICES_PORT",
         "POSTGRES_PORT",
         "REDIS_PORT",
     )

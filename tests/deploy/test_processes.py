@@ -74,9 +74,14 @@ def test_all_addresses_follow_the_port(data: Path) -> None:
         "relay": ("127.0.0.1", 9103),
         "files": ("127.0.0.1", 9105),
         "ssh": ("127.0.0.1", 9104),
+        "services": ("127.0.0.1", 9106),
     }
     assert found.settings["BERTH_PORTAL_URL"] == "http://localhost:9100"
     assert found.settings["BERTH_WORKSPACE_URL"] == "http://{id}.localhost:9100/"
+
+
+def test_the_services_door_can_be_left_out(data: Path) -> None:
+    assert "services" not in read(data, BERTH_SERVICES_PORT="0").addresses
 
 
 def test_what_is_set_outside_wins(data: Path) -> None:

@@ -10,7 +10,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from environments import access, actions, sharing
-from environments.access import NONE, OWNER, STEWARD, Right
+from environments.access import INSIDE, NONE, OWNER, STEWARD, Right
 from environments.models import Share
 from portal.accounts.actions import add_member, create_team, create_user
 from portal.accounts.models import Membership, Role, Team
@@ -26,7 +26,7 @@ Settle = Callable[..., None]
 SignIn = Callable[[Any], Client]
 
 OWNERS_VERBS = ["start", "stop", "restart", "rename", "delete", "size", "settings", "duplicate", "shares", "offer"]
-VIEWER, VISITOR = Right.VIEW, Right.VIEW | Right.ENTER
+VIEWER, VISITOR = Right.VIEW, Right.VIEW | INSIDE
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ def test_what_is_shared_is_what_one_may_do(running: Any, bo: Any, people: People
 def test_with_the_team_means_all_of_it_but_nobody_else(running: Any, bo: Any, people: People) -> None:
     share(running, team="vision")
     assert access.rights_on(bo, running) == VISITOR
-    assert access.rights_on(people.luis, running) == STEWARD | Right.ENTER
+    assert access.rights_on(people.luis, running) == STEWARD | INSIDE
     assert access.rights_on(people.oda, running) == NONE
     assert access.rights_on(people.ada, running) == STEWARD
     late = create_user("late", "Late", "correct-horse-battery", actor="test")

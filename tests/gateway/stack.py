@@ -26,6 +26,7 @@ class Stack:
 
     port: int
     relay_port: int
+    services_port: int
     portal_url: str
     workspace_url: str
     log: Path
@@ -120,9 +121,10 @@ def running(mode: str, folder: Path, *, with_web: bool = True, with_lua: bool = 
     """nginx, gunicorn and the relay; `with_web=False` leaves nobody to ask who may pass."""
     program = nginx.program()
     assert program, "nginx is not installed: run `apt-get install nginx`, then test again."
-    port, web, relay = free_port(), free_port(), free_port()
+    port, web, relay, services = free_port(), free_port(), free_port(), free_port()
     urls = addresses(mode, port)
     processes = {"BERTH_WEB_ADDRESS": f"127.0.0.1:{web}", "BERTH_RELAY_ADDRESS": f"127.0.0.1:{relay}"}
+    processes["BERTH_SERVICES_PORT"] = str(services)
     env = environment(folder / "data", **urls, **processes)
     if not with_lua:
         env["PATH"] = f"{nginx_elsewhere(folder).parent}:{env['PATH']}"
@@ -137,4 +139,4 @@ def running(mode: str, folder: Path, *, with_web: bool = True, with_lua: bool = 
             started.enter_context(process(manage("relay"), env, log, relay))
         started.enter_context(process(manage("gateway"), env, log, port))
         keeps = with_lua and nginx.lua_modules(program) is not None
-        yield Stack(port, relay, urls["BERTH_PORTAL_URL"], urls["BERTH_WORKSPACE_URL"], log, keeps)
+        yield Stack(port, relay, services, urls["BERTH_PORTAL_URL"], urls["BERTH_WORKSPACE_URL"], log, keeps)

@@ -137,6 +137,11 @@ def test_networks_that_are_none_are_refused(settings: Any) -> None:
     assert ["10.201.0.0/16" in error.msg for error in checks.addresses_are_apart()] == [True]
 
 
+def test_browsers_and_containers_come_to_different_ports(settings: Any) -> None:
+    settings.SERVICES_PORT = settings.GATEWAY_PORT
+    assert ["another port" in error.msg for error in checks.addresses_are_apart()] == [True]
+
+
 def test_workers_can_reach_their_folder_wherever_the_data_lies(tmp_path: Path) -> None:
     """As root, in a home that is closed to others, as after `git clone` into /root."""
     closed = tmp_path / "closed"

@@ -49,7 +49,7 @@ def test_the_whole_host_configuration_is_a_known_list() -> None:
     assert set(container_config(_spec())["HostConfig"]) == {
         "NetworkMode", "Privileged", "CapDrop", "SecurityOpt", "IpcMode", "CgroupnsMode", "PidsLimit", "Memory",
         "MemorySwap", "NanoCpus", "ShmSize", "Tmpfs", "Init", "LogConfig", "RestartPolicy", "AutoRemove",
-        "PublishAllPorts", "Mounts", "DeviceRequests",
+        "PublishAllPorts", "ExtraHosts", "Mounts", "DeviceRequests",
     }  # fmt: skip
 
 
@@ -63,6 +63,11 @@ def test_with_folders_the_command_takes_the_place_of_the_images_entry_point() ->
 def test_a_spec_without_folders_is_the_same_container_as_before_there_were_any() -> None:
     assert _spec().digest == "62db87850f0a4133da48f46f4a945b74d0ec5f4e8a0fc5741bf7397d5b18cb4f"
     assert _spec(folders=("/home/berth/code",)).digest != _spec().digest
+
+
+@pytest.mark.parametrize(("knows", "hosts"), [(False, []), (True, ["berth.internal:host-gateway"])])
+def test_the_machine_has_a_name_only_where_the_spec_says_so(knows: bool, hosts: list[str]) -> None:
+    assert container_config(_spec(knows_host=knows))["HostConfig"]["ExtraHosts"] == hosts
 
 
 def test_the_port_is_filled_in_but_the_digest_is_of_the_spec() -> None:

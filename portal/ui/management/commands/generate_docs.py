@@ -55,6 +55,7 @@ SETTINGS = {
     "BERTH_SECRETS_KEYS": "Keys that seal stored secrets, `id:base64,id:base64`: the first seals, all open. The last "
     "one, and the only one if empty, is derived from `BERTH_SECRET_KEY`.",
     "BERTH_SECRET_KEY": "Signs sessions and derives the secrets of containers; made at first start if empty.",
+    "BERTH_SERVICES_PORT": "Port of the gateway at which jobs reach their team's tracking server; 0: they reach none.",
     "BERTH_SIMULATED_GPUS": "GPUs to declare for trying out, by class: `a100:2,l4:4`. Nothing is there.",
     "BERTH_SSH_PORT": "Port of the SSH door, on all interfaces.",
     "BERTH_WEBHOOK_HOSTS": "Hosts, as `name` or `name:port`, that webhooks may reach though they are not public, "
