@@ -15,11 +15,8 @@ VARIABLES = f"{FILES}/environment"
 """A file that sets variables, in the shell's language: whoever starts the command reads it first."""
 HOST = "berth.internal"
 """What the machine that a container runs on is called in there, where its spec says so."""
-
-
 YOUNGER = ("folders", "knows_host")
 """Fields that a spec did not have from the beginning."""
-
 SIMULATED = "simulated-"
 """A GPU whose uuid begins so is declared, not there: what runs is told of it, no engine is asked for it."""
 
