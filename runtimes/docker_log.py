@@ -12,9 +12,11 @@ from runtimes.lines import LineSplitter
 _REMEMBERED = 200_000
 """More than an engine writes in a second, and than fit into one of its log files."""
 _OVERLAP = timedelta(seconds=1)
-_LATE = 3_000_000_000
-"""Nanoseconds behind the container after which a follower had better ask for what there is."""
-_LOOK_EVERY = 1000
+_UNREAD = 8 * 1024**2
+"""Bytes behind the container, in the engine's file, after which a follower had better ask for what there is."""
+_LOOK_EVERY = 10_000
+_ROW = 100
+"""What a line takes there beside its text."""
 MISSING = "[lines may be missing here: the engine dropped them before they were read]"
 
 Read = Callable[[int], bytes]
@@ -26,7 +28,7 @@ class DockerLog:
 
     A follower gets some frames twice when the engine changes log files, and has to ask again when the engine hung
     up early: each frame counts once, and a line goes on where the answer before broke off. `took` is told of each
-    frame when it was written, in nanoseconds, and its size; None is some time after the one before.
+    frame when it was written, in nanoseconds, and its size: 0 of one that came before, None where nobody knows.
     """
 
     def __init__(self, since: datetime | None, took: Took = lambda moment, size: None) -> None:
@@ -36,6 +38,7 @@ class DockerLog:
         self._goes_on = False
         self.frames = self.size = 0
         self.late = False
+        self._looked = (0, 0)
         self._outputs = {"stdout": _Output(), "stderr": _Output()}
 
     def lines(self, read: Read, *, follows: bool = False) -> Iterator[LogLine]:
@@ -52,9 +55,10 @@ class DockerLog:
                     yield LogLine(at, "berth", MISSING)
             output, moment = self._outputs[stream], _nanoseconds(at, stamp)
             goes_back, is_next, self._before = moment < self._before, moment == self._before, moment
-            if not output.takes(moment, data):
+            if not output.takes(moment):
                 if goes_back:
                     self._all_repeat()
+                self._took(0, len(data))
                 continue
             if self._newest is None or at > self._newest:
                 self._newest = at
@@ -71,8 +75,14 @@ class DockerLog:
         self._took(moment, size)
 
     def _is_late(self, moment: int | None) -> bool:
-        """Now and then; of a long line, all frames have the time of the first."""
-        return moment is not None and self.frames % _LOOK_EVERY == 0 and time.time_ns() - moment > _LATE
+        """As far as can be told from how old the newest line is, and from how fast it goes. Looked at now and then; of
+        a long line, all frames have the time of the first.
+        """
+        if moment is None or self.frames % _LOOK_EVERY:
+            return False
+        now, (before, size) = time.time_ns(), self._looked
+        self._looked = (now, self.size)
+        return (now - moment) / (now - before) * (self.size - size + _ROW * _LOOK_EVERY) > _UNREAD
 
     def end(self) -> Iterator[LogLine]:
         """What no line end followed."""
@@ -95,27 +105,27 @@ class _Output:
     """Tells a frame from its repetition by its time in nanoseconds, which rises.
 
     A repetition begins with a time that was taken before; a time that was not taken is a clock that was set back.
-    The frames of one long line share one time: in a repetition, as many as were taken are left out, but never its end
-    while that was not taken: of a line that is longer than what the engine keeps, a repetition begins anywhere.
+    The frames of one long line share one time: in a repetition, as many as were taken are left out. Of a line longer
+    than what the engine keeps a repetition begins anywhere, so of what is dropped anyway all frames are taken; one of
+    another time says that the end of that line was lost.
     """
 
     def __init__(self) -> None:
         self.splitter = LineSplitter()
         self._taken = array("q")
         self._repeated: int | None = None
-        self._within_line = False
 
     def repeats(self) -> None:
         """What comes next may have been taken before: a repetition begins, whatever an earlier one had counted."""
         self._repeated = 0
 
-    def takes(self, time: int, data: bytes) -> bool:
-        ends = data.endswith(b"\n")
-        if self._taken and time <= self._taken[-1]:
-            is_missing_end = ends and self._within_line and time == self._taken[-1]
-            if self._was_taken(time) and not is_missing_end:
-                return False
-        self._within_line = not ends
+    def takes(self, time: int) -> bool:
+        newest = self._taken[-1] if self._taken else None
+        goes_on = self.splitter.is_cut and time == newest
+        if newest is not None and time <= newest and not goes_on and self._was_taken(time):
+            return False
+        if self.splitter.is_cut and not goes_on:
+            self.splitter.feed(b"\n")
         self._repeated = None
         self._taken.append(time)
         if len(self._taken) > 2 * _REMEMBERED:

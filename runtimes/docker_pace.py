@@ -1,7 +1,8 @@
 """Keeps a container from writing faster than its log is read: an engine drops what it has no room for, read or not.
 
 Who is attached to a container hears what it writes, and the container waits for who does not listen. So this is
-attached, and listens no faster than the log is read, as a terminal does.
+attached and listens no faster than the log is read, as a terminal does. About a megabyte lies in the engine between
+the log, which has it already, and who listens.
 """
 
 import socket
@@ -14,14 +15,18 @@ from typing import Any, Protocol, Self
 from runtimes.base import RuntimeFailure
 from runtimes.docker_engine import Engine
 
-AHEAD = 2 * 1024**2
-"""So many bytes may lie in the engine's files unread; it keeps 30 MB. What the engine itself holds comes to it."""
+AHEAD = 256 * 1024
+"""So much may have been heard that nobody has read yet, as it lies in the engine's files."""
+UNHEARD = 1536 * 1024
+"""What a container has written and an engine keeps for who is attached, at most; the log has it already."""
 ROW = 100
 """What a line takes there beside its text."""
-PIECE = 32 * 1024
+PIECE = 64 * 1024
 HELD = 0.5
 """Seconds after which a piece is let through in any case: nothing hangs, whoever does not read, and what a program
 wrote last comes through in the two seconds that an engine waits for it."""
+SILENT = 20
+"""So often in a row a piece may be held that long without a row of the log, until whoever sends it is given up."""
 AGAIN = 5.0
 _POLL = 0.01
 
@@ -29,22 +34,28 @@ _POLL = 0.01
 class Output(Protocol):
     """What a container writes from now on."""
 
-    def read(self, count: int) -> bytes:
-        """At most so many bytes, waiting for the first; none at the end."""
+    def read(self) -> bytes:
+        """The next of it, waiting for it; nothing at the end."""
 
     def close(self) -> None:
         """May come from another thread, whose `read` then ends."""
 
 
 class Pace:
-    """For the time of a block. Rows that were written before it listened do not count."""
+    """For the time of a block, in which one other thread reads the log and tells what it has read.
+
+    While it `holds`, no more is let through than has to be. `waits` says that the reader waits for the engine, and
+    `give_up` ends that where the container has written a lot meanwhile and nothing came.
+    """
 
     def __init__(self, attach: Callable[[], Output]) -> None:
         self._attach = attach
         self._output: Output | None = None
         self._over = threading.Event()
         self._since: int | None = None
-        self._rows = self._read = 0
+        self._rows = self._read = self._heard = self._silent = self._unheard = 0
+        self.holds = self.waits = False
+        self.give_up: Callable[[], None] = lambda: None
 
     def __enter__(self) -> Self:
         threading.Thread(target=self._run, daemon=True, name="pace").start()
@@ -56,8 +67,9 @@ class Pace:
             self._output.close()
 
     def took(self, moment: int | None, size: int) -> None:
-        """A row of the log was read: when it was written, in nanoseconds, if that is known, and its bytes. Always told
-        by the same thread.
+        """A row of the log came: when it was written, in nanoseconds, if that is known, and its bytes.
+
+        What was written before this listened does not count, but shows that the engine sends something.
         """
         self._rows += 1
         if self._since is not None and (moment is None or moment >= self._since):
@@ -72,18 +84,35 @@ class Pace:
             self._over.wait(AGAIN)
 
     def _listen(self, output: Output) -> None:
-        self._since, heard = time.time_ns(), self._read
-        while not self._over.is_set() and (piece := output.read(PIECE)):
-            heard = self._held(max(heard, self._read) + len(piece) + ROW * piece.count(b"\n"))
+        self._since, self._heard, passed, rows = time.time_ns(), self._read, 0, 0
+        while not self._over.is_set() and (piece := output.read()):
+            passed, rows = passed + len(piece), rows + piece.count(b"\n")
+            if passed >= PIECE:
+                weight = passed + ROW * rows
+                self._unheard = UNHEARD * weight // passed
+                self._heard = max(self._heard + weight, self._read - self._unheard)
+                self._let_read()
+                passed = rows = 0
 
-    def _held(self, heard: int) -> int:
-        """Wait until enough of it was read. Where no row came meanwhile, there is none: all that was heard was read."""
+    def _let_read(self) -> None:
+        """Wait until most of it was read."""
         until, rows = time.monotonic() + HELD, self._rows
-        while heard - self._read > AHEAD and not self._over.is_set():
+        while self.holds or self._heard - self._read > AHEAD:
+            if self._over.wait(_POLL):
+                return
             if time.monotonic() >= until:
-                return heard if self._rows > rows else self._read
-            self._over.wait(_POLL)
-        return heard
+                self._look_after(came=self._rows > rows)
+                return
+
+    def _look_after(self, *, came: bool) -> None:
+        """Who waits and gets no row has read all there is; but who never gets one was forgotten by the engine."""
+        if came or not self.waits:
+            self._silent = 0
+            return
+        self._heard, self._silent = self._read - self._unheard, self._silent + 1
+        if self._silent >= SILENT:
+            self._silent = 0
+            self.give_up()
 
 
 class Attached:
@@ -95,9 +124,10 @@ class Attached:
         self._socket: socket.socket = self._reader.raw._sock
         self._socket.settimeout(None)
 
-    def read(self, count: int) -> bytes:
+    def read(self) -> bytes:
         try:
-            return bytes(self._reader.read1(count))
+            header = self._reader.read(8)
+            return bytes(self._reader.read(int.from_bytes(header[4:], "big"))) if len(header) == 8 else b""
         except (OSError, ValueError):  # closed by another thread
             return b""
 

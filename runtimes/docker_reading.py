@@ -4,52 +4,86 @@ from collections.abc import Iterator
 from contextlib import suppress
 from datetime import datetime
 
-from runtimes.base import LogLine
+from runtimes.base import EngineUnreachable, LogLine
 from runtimes.docker_answers import seconds_of
 from runtimes.docker_engine import Absent, Engine, StreamedAnswer, open_stream
 from runtimes.docker_log import DockerLog
 from runtimes.docker_pace import Attached, Pace
 
-_MUCH, _MANY = 1024**2, 5000
+_MUCH, _MANY = 1024**2, 20_000
 """Bytes and lines of a log that take a moment to read."""
+_MOST_TIMES = 4
 
 
 def kept(engine: Engine, name: str, since: datetime | None) -> Iterator[LogLine]:
     """What there is."""
     log = DockerLog(since)
-    yield from _read(engine, log, name, since, follow=False)
+    with suppress(Absent), _opened(engine, name, since, follow=False) as answer:
+        yield from log.lines(answer.read)
     yield from log.end()
 
 
 def followed(engine: Engine, name: str, since: datetime | None) -> Iterator[LogLine]:
     """All until it ends, which it does no faster than its log is read."""
     with Pace(lambda: Attached(engine, name)) as pace:
-        yield from _followed(engine, DockerLog(since, pace.took), name)
+        yield from _Following(engine, name, since, pace).lines()
 
 
-def _followed(engine: Engine, log: DockerLog, name: str) -> Iterator[LogLine]:
-    """What there is comes first, and again when it was much: an engine loses whole files before a follower that is
-    further behind than one of them, but gives all that it keeps to who does not follow.
+class _Following:
+    """What there is comes first, and again while it is much: an engine forgets a follower in front of whose eyes files
+    are rotated while it looks for the beginning, and loses whole files before one that is further behind than that.
+    To who does not follow it gives all that it keeps.
     """
-    while True:
-        size, frames = log.size, log.frames
-        yield from _read(engine, log, name, log.start_again(), follow=False)
-        if log.size - size > _MUCH or log.frames - frames > _MANY:
-            continue
-        yield from _read(engine, log, name, log.start_again(), follow=True)
-        if not log.late:
-            break
-    # The engine hangs up when the container ends, often before it has sent the last line.
-    yield from _read(engine, log, name, log.start_again(), follow=False)
-    yield from log.end()
+
+    def __init__(self, engine: Engine, name: str, since: datetime | None, pace: Pace) -> None:
+        self._engine, self._name, self._pace = engine, name, pace
+        self._log = DockerLog(since, self._took)
+
+    def lines(self) -> Iterator[LogLine]:
+        follows = True
+        while follows:
+            self._pace.holds = True
+            for _ in range(_MOST_TIMES):
+                size, frames = self._log.size, self._log.frames
+                yield from self._read(follow=False)
+                if self._log.size - size < _MUCH and self._log.frames - frames < _MANY:
+                    break
+            yield from self._read(follow=True)
+            follows = self._log.late or self._given_up
+        # The engine hangs up when the container ends, often before it has sent the last line.
+        yield from self._read(follow=False)
+        yield from self._log.end()
+
+    def _took(self, moment: int | None, size: int) -> None:
+        self._pace.took(moment, size)
+        if self._follows and moment != 0:
+            self._pace.holds = False
+
+    def _read(self, *, follow: bool) -> Iterator[LogLine]:
+        self._follows, self._given_up = follow, False
+        with suppress(Absent), _opened(self._engine, self._name, self._log.start_again(), follow=follow) as answer:
+            if follow:
+                self._pace.give_up = lambda: self._give_up(answer)
+            try:
+                yield from self._log.lines(lambda count: self._wait(answer, count), follows=follow)
+            except EngineUnreachable:
+                if not self._given_up:
+                    raise
+            finally:
+                self._pace.give_up = lambda: None
+
+    def _give_up(self, answer: StreamedAnswer) -> None:
+        self._given_up = True
+        answer.hang_up()
+
+    def _wait(self, answer: StreamedAnswer, count: int) -> bytes:
+        self._pace.waits = True
+        data = answer.read(count)
+        self._pace.waits = False
+        return data
 
 
-def _read(engine: Engine, log: DockerLog, name: str, since: datetime | None, *, follow: bool) -> Iterator[LogLine]:
-    with suppress(Absent), _opened(engine, name, since, follow) as answer:
-        yield from log.lines(answer.read, follows=follow)
-
-
-def _opened(engine: Engine, name: str, since: datetime | None, follow: bool) -> StreamedAnswer:
+def _opened(engine: Engine, name: str, since: datetime | None, *, follow: bool) -> StreamedAnswer:
     params = {
         "stdout": 1,
         "stderr": 1,

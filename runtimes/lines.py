@@ -28,6 +28,11 @@ class LineSplitter:
         self._dropping = False
         self._after_return = False
 
+    @property
+    def is_cut(self) -> bool:
+        """Whether what comes now belongs to a line whose beginning was given."""
+        return self._dropping
+
     def feed(self, data: bytes) -> list[Piece]:
         """Lines ended by this piece, without their line ends."""
         if self._is_one_line(data):

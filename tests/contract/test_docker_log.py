@@ -31,7 +31,7 @@ def test_no_line_is_lost_however_slowly_it_is_read(docker_runtime: DockerRuntime
 
 
 def test_what_nobody_reads_holds_nothing_up(docker_runtime: DockerRuntime, make_spec: MakeSpec, until: Until) -> None:
-    spec = make_spec(docker_runtime, command=("python3", "-c", "print('x' * 4_000_000)\nprint('over')"))
+    spec = make_spec(docker_runtime, command=("python3", "-c", "print('x' * 2_000_000)\nprint('over')"))
     docker_runtime.ensure(spec)
     lines = docker_runtime.logs(spec.name, None, follow=True)
     assert next(lines).text.endswith(CUT_MARK)

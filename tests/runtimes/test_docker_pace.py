@@ -22,24 +22,24 @@ class Output:
         self.heard = 0
         self.closed = threading.Event()
 
-    def read(self, count: int) -> bytes:
+    def read(self) -> bytes:
         if self.closed.is_set():
             return b""
         self.heard += 1
-        return self._piece[:count]
+        return self._piece
 
     def close(self) -> None:
         self.closed.set()
 
     @property
     def weight(self) -> int:
-        """Of what was heard, but for the last piece, which may just be coming."""
+        """Of what was heard but for the last piece, which comes before it is known to be too much."""
         return (self.heard - 1) * (len(self._piece) + ROW * self._piece.count(b"\n"))
 
 
 @pytest.fixture
 def output() -> Output:
-    return Output(TEXT * (PIECE // len(TEXT)))
+    return Output(TEXT * (PIECE // len(TEXT) + 1))
 
 
 @pytest.fixture
@@ -50,15 +50,21 @@ def pace(output: Output, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pace]:
     assert output.closed.is_set()
 
 
+@pytest.fixture
+def hurried(output: Output, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pace]:
+    """It holds nothing for long."""
+    monkeypatch.setattr(docker_pace, "HELD", 0.01)
+    with Pace(lambda: output) as pace:
+        yield pace
+
+
 def test_it_writes_ahead_of_its_reader_and_then_waits(pace: Pace, output: Output) -> None:
-    reads(pace, 1)
-    eventually(lambda: output.weight > AHEAD - ROW * PIECE, "some way ahead")
     heard = settled(lambda: output.heard)
     assert output.weight <= AHEAD
     reads(pace, 10_000)
     eventually(lambda: output.heard > heard, "more once that was read")
     settled(lambda: output.heard)
-    assert output.weight <= AHEAD + 10_001 * (ROW + len(TEXT))
+    assert output.weight <= AHEAD + 10_000 * (ROW + len(TEXT))
 
 
 def test_what_was_written_before_somebody_listened_does_not_count(pace: Pace, output: Output) -> None:
@@ -68,10 +74,33 @@ def test_what_was_written_before_somebody_listened_does_not_count(pace: Pace, ou
     assert output.weight <= AHEAD
 
 
-def test_a_reader_that_stands_still_only_slows_it_down(output: Output, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(docker_pace, "HELD", 0.01)
-    with Pace(lambda: output):
-        eventually(lambda: output.weight > 3 * AHEAD, "three times as much as may be ahead")
+def test_of_a_long_line_every_row_counts(pace: Pace, output: Output) -> None:
+    heard = settled(lambda: output.heard)
+    for _ in range(100):
+        pace.took(None, 16_384)
+    eventually(lambda: output.heard > heard, "more once that was read")
+
+
+def test_a_reader_that_stands_still_only_slows_it_down(hurried: Pace, output: Output) -> None:
+    eventually(lambda: output.weight > 10 * AHEAD, "ten times as much as may be ahead")
+
+
+def test_while_it_holds_nothing_passes_but_slowly(pace: Pace, output: Output) -> None:
+    pace.holds = True
+    settled(lambda: output.heard)
+    reads(pace, 10_000)
+    heard = settled(lambda: output.heard)
+    pace.holds = False
+    eventually(lambda: output.heard > heard, "more when it does not")
+
+
+def test_an_engine_that_sends_no_row_of_what_is_written_is_given_up(hurried: Pace, output: Output) -> None:
+    gave_up = threading.Event()
+    hurried.give_up = gave_up.set
+    eventually(lambda: output.heard > 100, "a lot that the reader has no time for")
+    assert not gave_up.is_set()
+    hurried.waits = True
+    eventually(gave_up.is_set, "the end of its patience")
 
 
 def test_it_listens_again_to_what_could_not_be_listened_to(output: Output, monkeypatch: pytest.MonkeyPatch) -> None:
