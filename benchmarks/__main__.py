@@ -45,7 +45,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=7, help="how often each contender is measured (7)")
     parser.add_argument("--seconds", type=int, default=10, help="length of one turn of `door` (10)")
     parser.add_argument("--lines", type=int, default=10_000_000, help="that `flood` writes (10 million)")
-    parser.add_argument("--gib", type=int, default=10, help="of the endless line of `flood` (10)")
+    parser.add_argument("--gib", type=int, default=10, help="of the endless line of `flood` (10; 0: none)")
     parser.add_argument("--jobs", type=int, default=500, help="that `drain` queues (500)")
     parser.add_argument("--write", action="store_true", help=f"put the ratios into {report.PAGE.name}")
     return parser.parse_args()

@@ -28,11 +28,17 @@ class DockerLog:
 
     A follower gets some frames twice when the engine changes log files, and has to ask again when the engine hung
     up early: each frame counts once, and a line goes on where the answer before broke off. `took` is told of each
-    frame when it was written, in nanoseconds, and its size: 0 of one that came before, None where nobody knows.
+    frame when it was written, in nanoseconds, and its size: 0 of one that came before, None where nobody knows. While
+    it is `paced`, the container does not run away from a follower.
     """
 
-    def __init__(self, since: datetime | None, took: Took = lambda moment, size: None) -> None:
-        self._since, self._took = since, took
+    def __init__(
+        self,
+        since: datetime | None,
+        took: Took = lambda moment, size: None,
+        paced: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self._since, self._took, self._paced = since, took, paced
         self._newest: datetime | None = None
         self._before = 0
         self._goes_on = False
@@ -78,7 +84,7 @@ class DockerLog:
         """As far as can be told from how old the newest line is, and from how fast it goes. Looked at now and then; of
         a long line, all frames have the time of the first.
         """
-        if moment is None or self.frames % _LOOK_EVERY:
+        if moment is None or self.frames % _LOOK_EVERY or self._paced():
             return False
         now, (before, size) = time.time_ns(), self._looked
         self._looked = (now, self.size)

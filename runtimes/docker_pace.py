@@ -1,8 +1,8 @@
 """Keeps a container from writing faster than its log is read: an engine drops what it has no room for, read or not.
 
 Who is attached to a container hears what it writes, and the container waits for who does not listen. So this is
-attached and listens no faster than the log is read, as a terminal does. About a megabyte lies in the engine between
-the log, which has it already, and who listens.
+attached and listens no faster than the log is read, as a terminal does. Some two megabytes lie in the engine between
+the log, which has them already, and who listens.
 """
 
 import socket
@@ -17,7 +17,7 @@ from runtimes.docker_engine import Engine
 
 AHEAD = 256 * 1024
 """So much may have been heard that nobody has read yet, as it lies in the engine's files."""
-UNHEARD = 1536 * 1024
+UNHEARD = 2560 * 1024
 """What a container has written and an engine keeps for who is attached, at most; the log has it already."""
 ROW = 100
 """What a line takes there beside its text."""
@@ -26,7 +26,8 @@ HELD = 0.5
 """Seconds after which a piece is let through in any case: nothing hangs, whoever does not read, and what a program
 wrote last comes through in the two seconds that an engine waits for it."""
 SILENT = 20
-"""So often in a row a piece may be held that long without a row of the log, until whoever sends it is given up."""
+"""So often in a row a piece may be held that long without a row of the log, until whoever sends it is given up. A third
+of it where the rows had begun to come."""
 AGAIN = 5.0
 _POLL = 0.01
 
@@ -44,8 +45,8 @@ class Output(Protocol):
 class Pace:
     """For the time of a block, in which one other thread reads the log and tells what it has read.
 
-    While it `holds`, no more is let through than has to be. `waits` says that the reader waits for the engine, and
-    `give_up` ends that where the container has written a lot meanwhile and nothing came.
+    It `listens` unless the engine refuses. While it `holds`, no more is let through than has to be. `waits` says that
+    the reader waits for the engine, and `give_up` ends that where a lot was written meanwhile and nothing came.
     """
 
     def __init__(self, attach: Callable[[], Output]) -> None:
@@ -54,7 +55,7 @@ class Pace:
         self._over = threading.Event()
         self._since: int | None = None
         self._rows = self._read = self._heard = self._silent = self._unheard = 0
-        self.holds = self.waits = False
+        self.holds = self.waits = self.listens = False
         self.give_up: Callable[[], None] = lambda: None
 
     def __enter__(self) -> Self:
@@ -80,7 +81,9 @@ class Pace:
             with suppress(RuntimeFailure):  # it is frozen, or the engine is away
                 self._output = self._attach()
                 with closing(self._output):
+                    self.listens = True
                     self._listen(self._output)
+            self.listens = False
             self._over.wait(AGAIN)
 
     def _listen(self, output: Output) -> None:
@@ -109,8 +112,10 @@ class Pace:
         if came or not self.waits:
             self._silent = 0
             return
-        self._heard, self._silent = self._read - self._unheard, self._silent + 1
-        if self._silent >= SILENT:
+        self._silent += 1
+        if not self.holds:
+            self._heard = self._read - self._unheard
+        if self._silent >= (SILENT if self.holds else SILENT // 3):
             self._silent = 0
             self.give_up()
 

@@ -1,5 +1,6 @@
 """Asks a Docker engine for the log of a container: what there is, and what comes."""
 
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import datetime
@@ -10,9 +11,8 @@ from runtimes.docker_engine import Absent, Engine, StreamedAnswer, open_stream
 from runtimes.docker_log import DockerLog
 from runtimes.docker_pace import Attached, Pace
 
-_MUCH, _MANY = 1024**2, 20_000
-"""Bytes and lines of a log that take a moment to read."""
-_MOST_TIMES = 4
+_MANY, _MOST_TIMES = 20_000, 3
+"""Lines that take a moment to read; how often they are read before what follows."""
 
 
 def kept(engine: Engine, name: str, since: datetime | None) -> Iterator[LogLine]:
@@ -30,23 +30,23 @@ def followed(engine: Engine, name: str, since: datetime | None) -> Iterator[LogL
 
 
 class _Following:
-    """What there is comes first, and again while it is much: an engine forgets a follower in front of whose eyes files
-    are rotated while it looks for the beginning, and loses whole files before one that is further behind than that.
-    To who does not follow it gives all that it keeps.
+    """An engine loses whole files before a follower that is further behind than one of them, and forgets one that still
+    reads what was there when a file is rotated. So what there is comes first, the container is held until something
+    written since has come, and who is forgotten asks again.
     """
 
     def __init__(self, engine: Engine, name: str, since: datetime | None, pace: Pace) -> None:
         self._engine, self._name, self._pace = engine, name, pace
-        self._log = DockerLog(since, self._took)
+        self._log = DockerLog(since, self._took, lambda: pace.listens)
 
     def lines(self) -> Iterator[LogLine]:
         follows = True
         while follows:
             self._pace.holds = True
             for _ in range(_MOST_TIMES):
-                size, frames = self._log.size, self._log.frames
+                frames = self._log.frames
                 yield from self._read(follow=False)
-                if self._log.size - size < _MUCH and self._log.frames - frames < _MANY:
+                if self._log.frames - frames < _MANY:
                     break
             yield from self._read(follow=True)
             follows = self._log.late or self._given_up
@@ -56,11 +56,11 @@ class _Following:
 
     def _took(self, moment: int | None, size: int) -> None:
         self._pace.took(moment, size)
-        if self._follows and moment != 0:
+        if self._follows and (moment is None or moment >= self._begun):
             self._pace.holds = False
 
     def _read(self, *, follow: bool) -> Iterator[LogLine]:
-        self._follows, self._given_up = follow, False
+        self._follows, self._given_up, self._begun = follow, False, time.time_ns()
         with suppress(Absent), _opened(self._engine, self._name, self._log.start_again(), follow=follow) as answer:
             if follow:
                 self._pace.give_up = lambda: self._give_up(answer)

@@ -11,9 +11,9 @@ from tests.contract.names import MakeSpec, Until
 
 pytestmark = pytest.mark.docker
 
-LINES = 120_000
+LINES = 150_000
 TEXT = "x" * 500
-"""Together twice what the engine keeps."""
+"""Together more than the engine keeps."""
 WRITE = f"for n in range({LINES}): print(n, {TEXT!r})"
 ENDLESS = "import os, sys\nfor _ in range(3200): os.write(1, b'x' * 65536)\nprint('\\nnext')\nsys.exit(3)"
 
