@@ -1,13 +1,14 @@
-"""`python -m benchmarks [NAME…]`: runs them (all, if none is named) and shows how Berth compares."""
+"""`python -m benchmarks [NAME…]`: runs them (all quick ones, if none is named) and shows how Berth compares."""
 
 import argparse
 import signal
 from functools import partial
 
-from benchmarks import door, job_list, launch, logs, queue, report, resume, usage
+from benchmarks import door, drain, flood, job_list, launch, logs, queue, report, resume, usage
 from deploy.screen import Stopped, explain, say
 
-NAMES = ("launch", "resume", "door", "logs", "job-list", "queue", "usage")
+QUICK = ("launch", "resume", "door", "logs", "job-list", "queue")
+NAMES = (*QUICK, "usage", "flood", "drain")
 
 
 def main() -> int:
@@ -21,9 +22,11 @@ def main() -> int:
         "job-list": partial(job_list.measure, arguments.rounds),
         "queue": partial(queue.measure, arguments.rounds),
         "usage": partial(usage.measure, arguments.rounds, arguments.intervals),
+        "flood": partial(flood.measure, arguments.lines, arguments.gib),
+        "drain": partial(drain.measure, arguments.jobs),
     }
     try:
-        for name in arguments.names or NAMES:
+        for name in arguments.names or QUICK:
             say(f"\n{name}")
             result = measures[name]()
             report.show(result)
@@ -43,6 +46,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=7, help="how often each contender is measured (7)")
     parser.add_argument("--seconds", type=int, default=10, help="length of one turn of `door` (10)")
     parser.add_argument("--intervals", type=int, default=10_000_000, help="how many `usage` makes (10000000)")
+    parser.add_argument("--lines", type=int, default=10_000_000, help="that `flood` writes (10 million)")
+    parser.add_argument("--gib", type=int, default=10, help="of the endless line of `flood` (10; 0: none)")
+    parser.add_argument("--jobs", type=int, default=500, help="that `drain` queues (500)")
     parser.add_argument("--write", action="store_true", help=f"put the ratios into {report.PAGE.name}")
     return parser.parse_args()
 

@@ -32,6 +32,14 @@ class Berth:
         self._session = requests.Session()
         self._session.headers["Authorization"] = f"Bearer {self.token}"
 
+    def pid(self, name: str) -> int:
+        """Of a process of the Procfile."""
+        return Supervisor(self._configuration).pid(name)
+
+    def cookie(self, user: str) -> str:
+        """Of a browser in which this person has signed in."""
+        return self.python("-m", "benchmarks.signed_in", user).split()[-1]
+
     def python(self, *arguments: str) -> str:
         """What a command of Berth's own Python says on its standard output."""
         done = subprocess.run(

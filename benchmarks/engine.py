@@ -30,7 +30,8 @@ class Engine:
     def make_volume(self, name: str) -> str:
         return str(self.client.volumes.create(f"berth-benchmark-{self.run}-{name}", labels=self.labels).name)
 
-    def containers(self, label: str, status: str | None = None) -> list[str]:
+    def containers(self, label: str | list[str], status: str | None = None) -> list[str]:
+        """With that label, or all of those."""
         filters = {"label": label} | ({"status": status} if status else {})
         rows = self.client.api.containers(all=True, filters=filters)
         return [row["Id"] for row in rows]

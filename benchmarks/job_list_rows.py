@@ -1,4 +1,4 @@
-"""`python -m benchmarks.job_list_rows COUNT`: makes that many jobs that are over, and prints a session's cookie.
+"""`python -m benchmarks.job_list_rows COUNT`: makes that many jobs that are over.
 
 For `job-list` only: one job is submitted, the others are copies of its rows."""
 
@@ -30,9 +30,6 @@ COPIES = (
 def main(count: int) -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
     django.setup()
-    from django.conf import settings
-    from django.test import Client
-
     from portal.accounts.models import User
 
     own, other = User.objects.get(username="admin"), User.objects.get(username="scientist")
@@ -40,9 +37,6 @@ def main(count: int) -> None:
     with connection.cursor() as cursor:
         for statement in COPIES:
             cursor.execute(statement, given)
-    client = Client()
-    client.force_login(own)
-    print(client.cookies[settings.SESSION_COOKIE_NAME].value)
 
 
 def _over(owner: Any) -> Any:

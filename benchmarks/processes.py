@@ -1,6 +1,7 @@
 """Starts a program for as long as it is measured, and finds ports for it."""
 
 import os
+import secrets
 import socket
 import subprocess
 import tempfile
@@ -17,8 +18,9 @@ PORTS = range(20000, 28000)
 
 
 def free_ports(count: int) -> int:
-    """The first of `count` ports in a row on which nothing listens."""
-    return next(first for first in PORTS[::count] if _all_free(range(first, first + count)))
+    """The first of `count` ports in a row on which nothing listens, by chance: others may look at the same time."""
+    begin = secrets.randbelow(len(PORTS) // 2)
+    return next(first for first in PORTS[begin::count] if _all_free(range(first, first + count)))
 
 
 def _all_free(ports: range) -> bool:

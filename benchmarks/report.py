@@ -14,7 +14,7 @@ PAGE = ROOT / "docs" / "reference" / "benchmarks.md"
 
 
 def show(result: Result) -> None:
-    say(f"\n{result.question} ({result.unit}, {_rounds(result)} rounds)")
+    say(f"\n{result.question} ({result.unit}, {_samples(result)})")
     width = max(map(len, result.samples))
     for name, values in result.samples.items():
         middle, ratios = statistics.median(values), result.ratios(name)
@@ -53,11 +53,12 @@ def _parts(result: Result) -> str:
 def _circumstances(result: Result) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in result.versions.items())
     today = datetime.now(UTC).date().isoformat()
-    return f"{today}, {_rounds(result)} rounds, {_machine()}; {versions}."
+    return f"{today}, {_samples(result)}, {_machine()}; {versions}."
 
 
-def _rounds(result: Result) -> int:
-    return len(result.samples[result.yardstick])
+def _samples(result: Result) -> str:
+    number = len(result.samples[result.yardstick])
+    return f"{number} {result.each}{'' if number == 1 else 's'}"
 
 
 def _machine() -> str:

@@ -13,7 +13,7 @@ Measure = Callable[[], float]
 class Result:
     """What was measured, by contender in the order of the table; ratios are to the median of `yardstick`.
 
-    `parts` says where Berth's own share went, in the same unit."""
+    `parts` says where Berth's own share went, in the same unit; `each` is what one sample of the yardstick was."""
 
     name: str
     question: str
@@ -22,6 +22,7 @@ class Result:
     samples: Mapping[str, list[float]]
     versions: Mapping[str, str]
     parts: Mapping[str, list[float]] = field(default_factory=dict)
+    each: str = "round"
 
     @property
     def limit(self) -> float:

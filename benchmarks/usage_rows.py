@@ -1,4 +1,4 @@
-"""`python -m benchmarks.usage_rows COUNT`: that many intervals of three years, added up; prints sessions and figures.
+"""`python -m benchmarks.usage_rows COUNT`: that many intervals of three years, added up; prints figures.
 
 For `usage` only: 200 teams, 5,000 people of whom some work much more than others, 40 nodes, 12 environments, 3 GPU
 classes. Somebody runs something for two hours on average, three of ten on a GPU."""
@@ -74,7 +74,7 @@ def main(count: int) -> None:
     facts = {f"{name} on disk": size for name, size in sizes.items()}
     facts["closing one, against an empty ledger"] = f"{many / few:.2f} ×"
     facts["adding one up, against closing it"] = f"{seconds / many:.2f} ×"
-    print(json.dumps({"facts": facts, "cookies": _cookies("scientist", "lead", "admin")}))
+    print(json.dumps(facts))
 
 
 def _closing(name: str) -> float:
@@ -118,20 +118,6 @@ def _add_up() -> float:
 def _size(cursor: Any, table: str) -> str:
     cursor.execute("SELECT pg_total_relation_size(%s)", [f"usage_usage{table}"])
     return f"{cursor.fetchone()[0] / 1024**3:.1f} GiB"
-
-
-def _cookies(*usernames: str) -> dict[str, str]:
-    from django.conf import settings
-    from django.test import Client
-
-    from portal.accounts.models import User
-
-    found = {}
-    for username in usernames:
-        client = Client()
-        client.force_login(User.objects.get(username=username))
-        found[username] = client.cookies[settings.SESSION_COOKIE_NAME].value
-    return found
 
 
 if __name__ == "__main__":

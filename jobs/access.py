@@ -1,5 +1,6 @@
 """The only way to a job: strangers get 404, team members without the right 403."""
 
+from collections.abc import Iterable
 from enum import Flag, auto
 
 from django.db.models import Q, QuerySet
@@ -9,7 +10,7 @@ from jobs.plan_models import Schedule, Sweep
 from portal.accounts import access
 from portal.accounts.models import Role, User
 from portal.lib import ids
-from portal.lib.errors import Forbidden, Next, NotFound
+from portal.lib.errors import Forbidden, Next, NotFound, Problem
 
 JOINED = ("owner", "team", "size", "version__template", "version__image", "volume", "workspace", "snapshot")
 
@@ -52,16 +53,29 @@ def rights_on(user: User, job: Job | Sweep | Schedule) -> Right:
 
 def job_for(user: User, job_id: str, right: Right) -> Job:
     """Raises NotFound for strangers, Forbidden for team members who lack the right."""
-    known = ids.PATTERN.fullmatch(job_id.upper())
-    job = Job.objects.select_related(*JOINED).filter(pk=job_id.upper()).first() if known else None
+    found = jobs_for(user, [job_id], right)[job_id]
+    if isinstance(found, Problem):
+        raise found
+    return found
+
+
+def jobs_for(user: User, job_ids: Iterable[str], right: Right) -> dict[str, Job | Problem]:
+    """Each as it was named: the job, or what `job_for` raises. They are looked up together."""
+    known = {job_id: job_id.upper() for job_id in job_ids}
+    wanted = [pk for pk in known.values() if ids.PATTERN.fullmatch(pk)]
+    rows = Job.objects.select_related(*JOINED).in_bulk(wanted)
+    return {job_id: _allowed(user, rows.get(pk), right) for job_id, pk in known.items()}
+
+
+def _allowed(user: User, job: Job | None, right: Right) -> Job | Problem:
     if job is None:
-        raise _unknown()
+        return _unknown()
     held = rights_on(user, job)
     if right in held:
         return job
     if not held and job.team_id not in access.roles(user):
-        raise _unknown()
-    raise Forbidden(f"{job.name} belongs to {job.owner.get_full_name()}.", next_step=Next("Your jobs", "/jobs/"))
+        return _unknown()
+    return Forbidden(f"{job.name} belongs to {job.owner.get_full_name()}.", next_step=Next("Your jobs", "/jobs/"))
 
 
 def attempt_of(job: Job, number: int) -> Attempt:

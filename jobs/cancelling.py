@@ -36,9 +36,11 @@ def named(user: User, job_ids: Sequence[str], *, actor: str) -> Cancelled:
     if len(wanted) > MOST:
         raise Invalid.field("jobs", f"At most {MOST} jobs at once.")
     done = Cancelled()
-    for job_id in wanted:
+    for job_id, job in access.jobs_for(user, wanted, Right.CANCEL).items():
         try:
-            _cancel(done, access.job_for(user, job_id, Right.CANCEL), actor)
+            if isinstance(job, Problem):
+                raise job
+            _cancel(done, job, actor)
         except Problem as problem:
             done.refused.append(Refusal(job_id, problem.detail))
     return done

@@ -39,14 +39,13 @@ from runtimes.docker_answers import (
     PS_OPTIONS,
     observation,
     processes_of,
-    seconds_of,
     state_of,
     usage_of,
 )
-from runtimes.docker_engine import Absent, Conflict, Engine, StreamedAnswer, open_stream
+from runtimes.docker_engine import Absent, Conflict, Engine, open_stream
 from runtimes.docker_execution import DockerExecution
 from runtimes.docker_images import DockerImages
-from runtimes.docker_log import DockerLog
+from runtimes.docker_reading import followed, kept
 from runtimes.hardening import container_config, unstarted
 from runtimes.rules import check_name, check_spec
 from runtimes.subnets import candidates
@@ -146,12 +145,7 @@ class DockerRuntime(DockerImages):
     def logs(self, name: str, since: datetime | None, *, follow: bool) -> Iterator[LogLine]:
         if not self._describe_ours(name):
             return
-        log = DockerLog(since)
-        yield from self._read_logs(log, name, since, follow)
-        if follow:
-            # The engine hangs up when the container ends, often before it has sent the last line.
-            yield from self._read_logs(log, name, log.start_again(), False)
-        yield from log.end()
+        yield from (followed if follow else kept)(self._engine, name, since)
 
     def execute(self, name: str, command: Command) -> DockerExecution:
         with self._engine.within():
@@ -367,23 +361,6 @@ class DockerRuntime(DockerImages):
         with self._engine.within(), suppress(Absent):
             self._must_be_ours(name, self._engine.ask(inspect, reading=True))
             self._engine.ask(remove)
-
-    def _read_logs(self, log: DockerLog, name: str, since: datetime | None, follow: bool) -> Iterator[LogLine]:
-        with suppress(Absent), self._open_logs(name, since, follow) as answer:
-            yield from log.lines(answer.read)
-
-    def _open_logs(self, name: str, since: datetime | None, follow: bool) -> StreamedAnswer:
-        params = {
-            "stdout": 1,
-            "stderr": 1,
-            "timestamps": 1,
-            "follow": int(follow),
-            "since": seconds_of(since),
-        }
-        # A quiet container sends nothing for hours; what it follows ends when the engine hangs up.
-        limits = (self._engine.seconds, None if follow else self._engine.seconds)
-        path = f"/containers/{name}/logs"
-        return self._engine.ask(lambda api: open_stream(api, path, params, limits), reading=True)
 
 
 def _helper_of(volume: str) -> str:

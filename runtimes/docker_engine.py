@@ -173,6 +173,10 @@ class StreamedAnswer:
     def close(self) -> None:
         self._response.close()
 
+    def hang_up(self) -> None:
+        """From another thread than the one that reads, which is told that there is no more."""
+        _hang_up([self._response])
+
     def read(self, count: int) -> bytes:
         """`count` bytes, or fewer when the answer ends."""
         try:

@@ -57,7 +57,7 @@ def _host_config(spec: Spec) -> dict[str, Any]:
         "ShmSize": spec.shm,
         "Tmpfs": {"/tmp": f"rw,exec,nosuid,nodev,size={spec.tmp},mode=1777"},
         "Init": True,
-        "LogConfig": {"Type": "json-file", "Config": {"max-size": "10m", "max-file": "3"}},
+        "LogConfig": {"Type": "json-file", "Config": {"max-size": "20m", "max-file": "3"}},
         "RestartPolicy": {"Name": "no"},
         "AutoRemove": False,
         "PublishAllPorts": False,

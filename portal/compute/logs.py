@@ -109,7 +109,7 @@ def _mark(at: str, stream: str, text: str) -> int:
 
 def _store(allocation: Allocation, lines: list[Line], text_size: int) -> None:
     path = Path(allocation.pk) / f"{lines[0].seq:012d}.gz"
-    data = gzip.compress("\n".join(map(json.dumps, lines)).encode(), 1)
+    data = gzip.compress(json.dumps(lines)[1:-1].encode(), 1)
     target = settings.LOG_STORAGE / path
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_suffix(f".{clock.now().timestamp()}.part")

@@ -55,8 +55,10 @@ def test_the_tail_is_the_last_lines(vera: Caller, path: str) -> None:
 
 def test_text_is_the_lines_alone_and_inert(vera: Caller, path: str) -> None:
     response = vera.get(f"{path}?format=text")
-    lines = b"".join(response.streaming_content).decode().split("\n")
+    pieces = list(response.streaming_content)
+    lines = b"".join(pieces).decode().split("\n")
     assert (len(lines), lines[0], lines[-2]) == (1201, EVIL, "line 1200")
+    assert len(pieces) == 2
     assert response["Content-Type"] == "text/plain; charset=utf-8"
     assert response["X-Content-Type-Options"] == "nosniff"
     assert "sandbox" in response["Content-Security-Policy"]

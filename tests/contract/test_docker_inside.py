@@ -130,7 +130,7 @@ def test_the_engine_was_told_nothing_more(docker_runtime: DockerRuntime, make_sp
     assert not host["UTSMode"]
     assert host["IpcMode"] == host["CgroupnsMode"] == "private"
     assert host["MemorySwap"] == host["Memory"] == spec.memory
-    assert host["LogConfig"] == {"Type": "json-file", "Config": {"max-size": "10m", "max-file": "3"}}
+    assert host["LogConfig"] == {"Type": "json-file", "Config": {"max-size": "20m", "max-file": "3"}}
     assert host["Init"] is True
     assert [mount["Type"] for mount in found["Mounts"]] == ["volume"]
 

@@ -89,7 +89,7 @@ def test_a_wild_log_is_kept_line_by_line_also_when_its_collector_is_killed(berth
 
 
 NOISE = 225_000
-"""Makes 300,000 lines, in less than the 30 MB that the engine keeps for a collector that is away."""
+"""Makes 300,000 lines, in less than the 60 MB that the engine keeps for a collector that is away."""
 
 
 def noise_lines(number: int) -> list[str]:

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from jobs import actions, cancelling
+from jobs import access, actions, cancelling
+from jobs.access import Right
 from jobs.models import Job
 from jobs.states import FINAL, J
 from portal.accounts import saved_views
@@ -124,6 +125,15 @@ def test_those_that_are_selected_are_cancelled_and_each_refusal_is_named(
     ]
     assert set(Job.objects.exclude(cancelled_by="").values_list("name", flat=True)) == {"one", "two"}
     assert state_of(stays) == J.QUEUED
+
+
+def test_those_that_are_selected_are_looked_up_together(
+    people: People, submit: Submit, django_assert_max_num_queries: Any
+) -> None:
+    jobs = [submit() for _ in range(5)]
+    with django_assert_max_num_queries(1):
+        found = access.jobs_for(people.vera, [job.pk.lower() for job in jobs], Right.CANCEL)
+    assert list(found.items()) == [(job.pk.lower(), job) for job in jobs]
 
 
 def test_with_none_selected_none_is_cancelled(people: People, submit: Submit, signed_in: SignIn) -> None:

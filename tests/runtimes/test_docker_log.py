@@ -1,10 +1,14 @@
 """The engine's frames of a log: each counts once, in whatever pieces and repetitions they arrive."""
 
+import time
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
 
+import pytest
+
+from runtimes import docker_log
 from runtimes.base import LogLine
-from runtimes.docker_log import DockerLog
+from runtimes.docker_log import MISSING, DockerLog
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -20,6 +24,7 @@ def _read(log: DockerLog, *frames: bytes) -> list[str]:
 
 
 S = 10**9
+START_NS = int(START.timestamp()) * S
 
 
 def test_frames_sent_twice_are_given_once() -> None:
@@ -71,3 +76,51 @@ def test_what_is_sent_three_times_is_given_once() -> None:
     assert _read(log, *frames, *frames) == ["long line", "after", "e"]
     log.start_again()
     assert _read(log, *frames, *frames, _frame(S + 7, "new\n")) == ["new"]
+
+
+def test_what_the_engine_dropped_unread_is_said() -> None:
+    log, frames = DockerLog(None), [_frame(at * S, f"{at}\n") for at in range(1, 6)]
+    assert _read(log, *frames[:3]) == ["1", "2", "3"]
+    log.start_again()
+    assert _read(log, frames[2], frames[3]) == ["4"]
+    log.start_again()
+    assert _read(log, frames[4]) == [MISSING, "5"]
+    log.start_again()
+    assert _read(log, frames[4]) == []
+
+
+def test_a_follower_that_is_far_behind_stops_and_goes_on_where_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(docker_log, "_LOOK_EVERY", 1000)
+    log, late = DockerLog(None), time.time_ns() - START_NS - 600 * S
+    frames = [_frame(late + number, f"{number}\n") for number in range(2500)]
+    answer = BytesIO(b"".join(frames))
+    assert len(list(log.lines(answer.read, follows=True))) == 2000
+    assert log.late
+    log.start_again()
+    assert _read(log, *frames) == [str(number) for number in range(2000, 2500)]
+    assert not log.late
+
+
+def test_each_frame_is_told_once() -> None:
+    told: list[tuple[int | None, int]] = []
+    log = DockerLog(None, lambda moment, size: told.append((moment and moment - START_NS, size)))
+    _read(log, _frame(S, "one\n"), _frame(2 * S, "two, "), _frame(2 * S, "three\n"))
+    assert told == [(S, 4), (2 * S, 5), (None, 6)]
+    log.start_again()
+    _read(log, _frame(S, "one\n"), _frame(2 * S, "two, "), _frame(2 * S, "three\n"), _frame(2 * S + 7, "four\n"))
+    assert told[3:] == [(0, 4), (0, 5), (0, 6), (2 * S + 7, 5)]
+    assert (log.frames, log.size) == (4, 20)
+
+
+def test_of_a_line_longer_than_what_the_engine_keeps_the_end_is_seen() -> None:
+    log, piece = DockerLog(None), _frame(S, "x" * 16_000)
+    assert [line[:3] for line in _read(log, *[piece] * 50)] == ["xxx"]
+    log.start_again()
+    assert _read(log, *[piece] * 30, _frame(S, "x\n"), _frame(2 * S, "next\n")) == ["next"]
+    log.start_again()
+    assert _read(log, *[piece] * 20, _frame(S, "x\n"), _frame(2 * S, "next\n"), _frame(3 * S, "last\n")) == ["last"]
+
+
+def test_a_line_whose_end_was_dropped_takes_no_other_with_it() -> None:
+    log, piece = DockerLog(None), _frame(S, "x" * 16_000)
+    assert [line[:3] for line in _read(log, *[piece] * 3, _frame(2 * S, "next\n"))] == ["xxx", "nex"]

@@ -1,6 +1,5 @@
 """Follows the log of every container and writes it into chunks; the end of a stream is not the end of a log."""
 
-import asyncio
 import logging
 import threading
 import time
@@ -12,6 +11,7 @@ from django.db.models import Q
 from portal.compute.actions import ring_reconcile
 from portal.compute.agent import threads
 from portal.compute.agent.handing_over import Belt
+from portal.compute.agent.moves import moves
 from portal.compute.engine import runtime
 from portal.compute.logs import ChunkWriter, OverQuota, Superseded
 from portal.compute.masking import needles
@@ -24,23 +24,28 @@ from runtimes.base import ContainerState, EngineUnreachable
 
 logger = logging.getLogger(__name__)
 
-LOOK_SECONDS = 1.0
 TAKE_SECONDS = 0.5
 _following: dict[str, threading.Thread] = {}
 
 
 async def collect() -> None:
-    """Keep one follower thread per container that has or may have a log."""
-    while True:
-        for allocation in await threads.call(_with_log):
-            name = container_name(allocation)
-            thread = _following.get(name)
-            if thread is None or not thread.is_alive():
-                _following[name] = threading.Thread(target=_follow, args=(allocation,), name=f"log-{name}", daemon=True)
-                _following[name].start()
-        for name in [name for name, thread in _following.items() if not thread.is_alive()]:
-            del _following[name]
-        await asyncio.sleep(LOOK_SECONDS)
+    """Keep one follower thread per container that has or may have a log, from its start on: it may write a lot."""
+    async with moves() as moved:
+        while True:
+            for allocation in await threads.call(_with_log):
+                name = container_name(allocation)
+                thread = _following.get(name)
+                if thread is None or not thread.is_alive():
+                    _following[name] = _follower(allocation, name)
+            for name in [name for name, thread in _following.items() if not thread.is_alive()]:
+                del _following[name]
+            await moved.wait()
+
+
+def _follower(allocation: Allocation, name: str) -> threading.Thread:
+    thread = threading.Thread(target=_follow, args=(allocation,), name=f"log-{name}", daemon=True)
+    thread.start()
+    return thread
 
 
 def _with_log() -> list[Allocation]:
