@@ -91,7 +91,7 @@ class Flood:
         self.cost["lines a second, from the click to the end of the log"] = f"{self.lines / took:,.0f}"
         self.cost["memory of the agent before"] = f"{self.before} MiB"
         self.cost["at most"] = f"{self.memory('VmHWM')} MiB"
-        say(f"  {took:.0f} s; {self.cost}; {({name: f'{found[-1]:.0f} ms' for name, found in self.samples.items()})}")
+        say(f"  {took:.0f} s; {self.cost}; { ({name: f'{found[-1]:.0f} ms' for name, found in self.samples.items()}) }")
 
     def watch(self, pk: str, began: float, paths: Mapping[str, str]) -> None:
         """Until it and its log are over, with these pages in turns."""
