@@ -54,10 +54,10 @@ class Berth:
             raise Stopped(f"`python {' '.join(arguments)}` failed: {done.stderr[-1000:]}")
         return done.stdout
 
-    def ask(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
+    def ask(self, method: str, path: str, body: Mapping[str, Any] | None = None, patience: float = 30) -> Any:
         url = f"http://127.0.0.1:{self.port}/api/v1/{path}"
         headers = {"Host": f"localhost:{self.port}"}
-        reply = self._session.request(method, url, json=body, headers=headers, timeout=30)
+        reply = self._session.request(method, url, json=body, headers=headers, timeout=patience)
         if not reply.ok:
             raise Stopped(f"Berth answered {method} {path} with {reply.status_code}: {reply.text[:500]}")
         return reply.json()

@@ -87,7 +87,7 @@ class Drain:
         queued = self._do("queue", str(jobs), "scientist")
         before = self._do("wait", "0")
         began = time.monotonic()
-        done = self._own.ask("POST", "jobs/cancel/", {"jobs": queued})
+        done = self._own.ask("POST", "jobs/cancel/", {"jobs": queued}, patience=300)
         answered = time.monotonic() - began
         after = self._do("wait", "60")
         took = time.monotonic() - began
@@ -149,7 +149,9 @@ class Bare:
         began = time.monotonic()
         with ThreadPoolExecutor(self._places) as pool:
             list(pool.map(self._one, range(jobs)))
-        return time.monotonic() - began
+        took = time.monotonic() - began
+        say(f"  {took:.0f} s")
+        return took
 
     def _one(self, number: int) -> None:
         own = self._engine.make_volume(f"raw-{number}")

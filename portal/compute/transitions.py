@@ -6,9 +6,10 @@ from django.db import transaction
 from django.db.models import F, Value
 from django.db.models.functions import Greatest
 
+from portal.celery import ring
 from portal.compute import owners, shares
 from portal.compute.models import Allocation, GpuHold, Transition
-from portal.compute.states import TRANSITIONS, Phase, Reason
+from portal.compute.states import PLACED, TRANSITIONS, Phase, Reason
 from portal.lib import clock
 from portal.lib.states import compare_and_swap, refresh
 from portal.live.redis import publish
@@ -42,6 +43,8 @@ def move(
     refresh(allocation, changes)
     if to == Phase.ENDED:
         _let_go(allocation)
+        if came_from in PLACED:
+            transaction.on_commit(_ring_admission)
     written = Transition.objects.create(
         allocation=allocation,
         at=changes["phase_at"],
@@ -63,6 +66,13 @@ def _let_go(allocation: Allocation) -> None:
     if allocation.gpu_count:
         held = GpuHold.objects.filter(allocation=allocation, until=None)
         held.update(until=Greatest(F("since"), Value(clock.now())))
+
+
+def _ring_admission() -> None:
+    """There is room now: what waits need not wait for the next tick."""
+    from portal.compute import tasks
+
+    ring(tasks.admit)
 
 
 def _settled(allocation: Allocation, to: Phase, changes: dict[str, Any]) -> dict[str, Any]:
