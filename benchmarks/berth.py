@@ -93,7 +93,7 @@ def running(settings: Mapping[str, str], *, processes: Collection[str] = ()) -> 
 
 def _configuration(data: Path, settings: Mapping[str, str], processes: Collection[str]) -> Configuration:
     certificates = {name: os.environ[name] for name in CERTIFICATES if name in os.environ}
-    configuration = read({**certificates, "BERTH_DATA": str(data), "BERTH_PORT": str(free_ports(6)), **settings})
+    configuration = read({**certificates, "BERTH_DATA": str(data), "BERTH_PORT": str(free_ports(7)), **settings})
     if not processes:
         return configuration
     procfile = data / "Procfile"
