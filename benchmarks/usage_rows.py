@@ -45,12 +45,7 @@ FROM (
 CROSS JOIN LATERAL (SELECT date_trunc('second', exact) AS began) AS whole
 CROSS JOIN LATERAL generate_series(1, CASE WHEN gpu THEN 3 ELSE 2 END) AS number
 """
-GUARD = """
-ALTER TABLE usage_usageinterval ADD CONSTRAINT usage_no_overlap EXCLUDE USING gist (
-    usage_key(allocation_id || ' ' || meter, allocation_id || ' ' || meter, '[]') WITH &&,
-    tstzrange(started_at, ended_at) WITH &&
-)
-"""
+GUARD = "SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conname = 'usage_no_overlap'"
 
 
 def main(count: int) -> None:
@@ -62,10 +57,12 @@ def main(count: int) -> None:
         for statement in PEOPLE:
             cursor.execute(statement)
         few = _closing("few")
+        cursor.execute(GUARD)
+        [guard] = cursor.fetchone()
         cursor.execute("ALTER TABLE usage_usageinterval DROP CONSTRAINT usage_no_overlap")
         until = clock.now().replace(microsecond=0) - timedelta(days=1)
         cursor.execute(LOAD, {"runs": round(count / RUNS), "until": until})
-        cursor.execute(GUARD)
+        cursor.execute(f"ALTER TABLE usage_usageinterval ADD CONSTRAINT usage_no_overlap {guard}")
         cursor.execute("ANALYZE")
         many = _closing("many")
         seconds = _add_up()

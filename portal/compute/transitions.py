@@ -42,9 +42,7 @@ def move(
         return False
     refresh(allocation, changes)
     if to == Phase.ENDED:
-        _let_go(allocation)
-        if came_from in PLACED:
-            transaction.on_commit(_ring_admission)
+        _let_go(allocation, came_from)
     written = Transition.objects.create(
         allocation=allocation,
         at=changes["phase_at"],
@@ -60,12 +58,14 @@ def move(
     return True
 
 
-def _let_go(allocation: Allocation) -> None:
-    """What it had is counted, and its devices are free from now on, also when the clock was put back meanwhile."""
+def _let_go(allocation: Allocation, came_from: Phase) -> None:
+    """What it had is counted, and is free from now on: its devices also when the clock was put back meanwhile."""
     shares.charge(allocation)
     if allocation.gpu_count:
         held = GpuHold.objects.filter(allocation=allocation, until=None)
         held.update(until=Greatest(F("since"), Value(clock.now())))
+    if came_from in PLACED:
+        transaction.on_commit(_ring_admission)
 
 
 def _ring_admission() -> None:
