@@ -16,6 +16,7 @@ PAGES = {
     "own year": ("scientist", "scope=me&period=year"),
     "a team's month by person": ("lead", "scope=team:vision"),
     "a team's year by person": ("lead", "scope=team:vision&period=year"),
+    "a team's year by project": ("lead", "scope=team:vision&period=year&by=project"),
     "a team's month by what ran": ("lead", "scope=team:vision&by=owner"),
     "all teams' month by person": ("admin", "scope=all"),
     "all teams' 30 days by person": ("admin", "scope=all&period=30"),

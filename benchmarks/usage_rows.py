@@ -1,7 +1,8 @@
 """`python -m benchmarks.usage_rows COUNT`: that many intervals of three years, added up; prints figures.
 
 For `usage` only: 200 teams, 5,000 people of whom some work much more than others, 40 nodes, 12 environments, 3 GPU
-classes. Somebody runs something for two hours on average, three of ten on a GPU."""
+classes, in each team 4 projects, which three quarters of the runs name. Somebody runs something for two hours on
+average, three of ten on a GPU."""
 
 import json
 import os
@@ -27,14 +28,16 @@ PEOPLE = (
 )
 LOAD = """
 INSERT INTO usage_usageinterval (id, allocation_id, owner_kind, owner_id, meter, quantity, started_at, ended_at,
-    price_per_hour, currency, team, "user", template, gpu_class, node)
+    price_per_hour, currency, team, "user", project, template, gpu_class, node)
 SELECT lpad((run * 4 + number)::text, 26, '0'), lpad(run::text, 26, '0'),
     CASE WHEN job THEN 'job' ELSE 'workspace' END,
     CASE WHEN job THEN lpad(run::text, 26, 'J') ELSE lpad((person * 3 + run %% 3)::text, 26, 'W') END,
     (ARRAY['cpu', 'memory', 'gpu'])[number], (ARRAY[4, 16, 1])[number], began, began + make_interval(secs => lasted),
     (ARRAY[0.0212, 0.0027, 1.9])[number], 'EUR',
     CASE person %% 200 WHEN 0 THEN 'vision' WHEN 199 THEN 'risk' ELSE 'team-' || person %% 200 END,
-    CASE person WHEN 0 THEN 'scientist' ELSE 'person-' || person END, 'template-' || (person + run %% 3) %% 12,
+    CASE person WHEN 0 THEN 'scientist' ELSE 'person-' || person END,
+    CASE run %% 4 WHEN 0 THEN '' ELSE 'project-' || person %% 3 + run %% 2 END,
+    'template-' || (person + run %% 3) %% 12,
     CASE WHEN gpu THEN 'class-' || person %% 3 ELSE '' END, 'node-' || run %% 40
 FROM (
     SELECT run, floor(5000 * power(random(), 1.5))::int AS person, random() < 0.6 AS job, random() < 0.3 AS gpu,

@@ -64,6 +64,7 @@ class WorkspaceAnswer:
     ide: str | None
     size: str
     team: str
+    project: str
     owner: str
     state: WorkspaceState
     stage: str | None
@@ -114,6 +115,7 @@ def _answer(workspace: Workspace, cost: Cost, line: dict[str, Place], chosen: Ch
         ide=template.ide or None,
         size=workspace.size_id,
         team=workspace.team.slug,
+        project=workspace.project,
         owner=workspace.owner.username,
         state=state,
         stage=allocation.phase if allocation and state == W.STARTING else None,
@@ -204,6 +206,7 @@ class WorkspaceSerializer(serializers.Serializer[Any]):
     ide = serializers.CharField(allow_null=True)
     size = serializers.CharField()
     team = serializers.CharField(help_text="Who pays.")
+    project = serializers.CharField(help_text="What its cost is for; empty for none.")
     owner = serializers.CharField()
     state = serializers.ChoiceField(WorkspaceState.choices)
     stage = serializers.ChoiceField(

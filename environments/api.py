@@ -27,10 +27,12 @@ from portal.accounts.models import User
 from portal.compute.answers import LogQuery, LogSerializer, MetricsSerializer, log_answer, metrics_answer
 from portal.lib.errors import Invalid
 from portal.lib.rest import IDEMPOTENCY_KEY, ULID, AlwaysFirst, ClosedSerializer, Text, checked, id_parameter, problems
+from portal.usage import projects
 
 ID = id_parameter("workspace")
 SECRETS = "Names of secrets of yours or of the team that pays, delivered at each start from the next one on."
 AUTO_STOP = "Stop it after so many minutes without use; null is what its template says, which also sets the limits."
+PROJECT = f"What its cost is for, such as `{projects.EXAMPLE}`; empty for none."
 LAUNCH = OpenApiExample("Smallest", {"template": "jupyter-python"}, request_only=True)
 
 
@@ -44,6 +46,7 @@ class NewWorkspaceSerializer(ClosedSerializer):
     version = Text(required=False, allow_null=True, max_length=40, help_text="The newest, if not given.")
     size = Text(required=False, allow_null=True, max_length=40, help_text="The template's default, if not given.")
     team = Text(required=False, allow_null=True, max_length=50, help_text="Who pays: your first team, if not given.")
+    project = Text(required=False, allow_blank=True, max_length=projects.LENGTH, help_text=PROJECT)
     name = Text(required=False, allow_blank=True, max_length=NAME_LENGTH, help_text="Made up, if not given.")
     parameters = serializers.DictField(required=False, help_text="As the template's JSON Schema asks.")
     env = serializers.DictField(
@@ -79,6 +82,12 @@ class WorkspaceChangeSerializer(ClosedSerializer):
         required=False,
         child=Text(allow_blank=True, trim_whitespace=False),
         help_text="All of them; only while it is stopped, by its owner.",
+    )
+    project = Text(
+        required=False,
+        allow_blank=True,
+        max_length=projects.LENGTH,
+        help_text=f"{PROJECT} Only while it is stopped, by its owner.",
     )
     auto_stop_minutes = serializers.IntegerField(required=False, allow_null=True, help_text=AUTO_STOP)
 
@@ -197,7 +206,7 @@ class Workspaces(ScheduleActions, GenericViewSet[Workspace]):
     @transaction.atomic
     def partial_update(self, request: Request, pk: str) -> Response:
         values = checked(WorkspaceChangeSerializer, request.data)
-        settings = {name: values[name] for name in ("parameters", "env") if name in values}
+        settings = {name: values[name] for name in ("parameters", "env", "project") if name in values}
         owners = settings or values.keys() & {"version", "secrets"}
         workspace = self._workspace(pk, Right.OWN if owners else Right.MANAGE)
         if "name" in values:

@@ -17,6 +17,7 @@ from portal.accounts.access import teams_of
 from portal.compute.models import Size
 from portal.lib import words
 from portal.lib.money import Money
+from portal.usage.project_field import project_field
 
 LONGEST_TEXT = 500_000
 HOURS = {1: "1 hour", 4: "4 hours", 8: "8 hours", 24: "1 day", 72: "3 days", 168: "1 week", 720: "30 days"}
@@ -51,7 +52,9 @@ class SettingsForm(ParametersForm):
 
     def __init__(self, *args: Any, workspace: Workspace, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.initial = {"env": text_of(workspace.environment), **initial_of(workspace.parameters)}
+        self.fields["project"] = project_field(teams_of(workspace.owner))
+        self.initial = {"project": workspace.project, "env": text_of(workspace.environment)}
+        self.initial |= initial_of(workspace.parameters)
         self.add_parameters(workspace.version.parameters)
 
     def clean_env(self) -> dict[str, str]:

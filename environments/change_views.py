@@ -106,7 +106,8 @@ def reconfigure(request: HttpRequest, workspace_id: str) -> HttpResponse:
     form = SettingsForm(request.POST, workspace=workspace)
 
     def act() -> str:
-        changes.reconfigure(workspace, parameters=form.values, env=form.cleaned_data["env"], actor=user.username)
+        given = {name: form.cleaned_data[name] for name in ("env", "project")}
+        changes.reconfigure(workspace, parameters=form.values, **given, actor=user.username)
         messages.success(request, f"{workspace.name} starts with these settings from now on.")
         return workspace.get_absolute_url()
 

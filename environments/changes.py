@@ -13,6 +13,7 @@ from environments.models import Workspace
 from portal.audit.actions import record
 from portal.lib.errors import Conflict
 from portal.live.redis import publish
+from portal.usage import projects
 
 
 @transaction.atomic
@@ -21,28 +22,32 @@ def reconfigure(
     *,
     parameters: Mapping[str, Any] | None = None,
     env: Mapping[str, str] | None = None,
+    project: str | None = None,
     actor: str,
 ) -> Workspace:
-    """Other parameters or variables from the next start on; what is None stays. Names are audited, values are not.
+    """Other parameters, variables or project from the next start on; what is None stays.
 
-    Raises Invalid naming the field, Conflict unless it is stopped.
+    Of parameters and variables the names are audited, values are not. Raises Invalid naming the field, Conflict unless
+    it is stopped.
     """
     row = locked(workspace)
     if row.allocation is not None and row.allocation.open:
         raise Conflict(f"Stop {row.name} first, then change its settings.", code="not_stopped")
-    before = _names(row)
+    before = _told(row)
     if parameters is not None:
         row.parameters = checks.parameters(row.version, parameters)
     if env is not None:
         row.environment = checks.environment(env)
-    row.save(update_fields=["parameters", "environment"])
-    record(actor, "workspace.reconfigure", row.topic, before=before, after=_names(row))
+    if project is not None:
+        row.project = projects.checked(project)
+    row.save(update_fields=["parameters", "environment", "project"])
+    record(actor, "workspace.reconfigure", row.topic, before=before, after=_told(row))
     publish(row.topic)
     return row
 
 
-def _names(row: Workspace) -> dict[str, list[str]]:
-    return {"parameters": sorted(row.parameters), "env": sorted(row.environment)}
+def _told(row: Workspace) -> dict[str, Any]:
+    return {"parameters": sorted(row.parameters), "env": sorted(row.environment), "project": row.project}
 
 
 @transaction.atomic

@@ -14,6 +14,7 @@ from portal.accounts.models import Secret, Team, User
 from portal.compute.models import Size
 from portal.lib import variables, words
 from portal.lib.errors import Invalid, Next, Problem
+from portal.usage import projects
 
 NAME_LENGTH = 60
 MOST_SECRETS = 20
@@ -30,6 +31,7 @@ def columns(owner: User, launch: Launch) -> dict[str, Any]:
     git_url = repositories.url(launch.git_url)
     return {
         "team": team_for(owner, launch.team),
+        "project": projects.checked(launch.project),
         "version": chosen,
         "size": size(asked, launch.size),
         "parameters": parameters(chosen, launch.parameters),

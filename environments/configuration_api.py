@@ -42,6 +42,7 @@ class ConfigurationSerializer(serializers.Serializer[Any]):
     version = serializers.CharField(source="asked.version", allow_null=True)
     size = serializers.CharField(source="asked.size", allow_null=True)
     team = serializers.CharField(source="asked.team", allow_null=True)
+    project = serializers.CharField(source="asked.project")
     parameters = serializers.DictField(source="asked.parameters")
     env = serializers.DictField(source="asked.env", child=serializers.CharField())
     secrets = serializers.ListField(source="asked.secrets", child=serializers.CharField())

@@ -32,6 +32,7 @@ def launch_again(workspace: Workspace) -> Launch:
         template=workspace.version.template_id,
         size=workspace.size_id,
         team=workspace.team.slug,
+        project=workspace.project,
         parameters=workspace.parameters,
         env=workspace.environment,
         git_url=workspace.git_url,

@@ -13,6 +13,7 @@ class Launch:
     version: str | None = None
     size: str | None = None
     team: str | None = None
+    project: str = ""
     name: str = ""
     parameters: Mapping[str, Any] = field(default_factory=dict)
     env: Mapping[str, str] = field(default_factory=dict)

@@ -16,6 +16,7 @@ from environments.secret_forms import SecretsField
 from environments.variables import text_of, variables_of
 from portal.accounts.access import secrets_seen_by
 from portal.accounts.models import Team, User
+from portal.usage.project_field import project_field
 
 LONGEST = 10_000
 
@@ -61,6 +62,7 @@ class LaunchForm(ParametersForm):
             max_length=LONGEST,
             widget=forms.TextInput(attrs={"placeholder": "https://git.example.org/team/project.git"}),
         )
+        self.fields["project"] = project_field(teams)
         self.fields["auto_stop_minutes"] = auto_stop_field()
         self.fields["auto_stop_minutes"].help_text = bounds(template_rule(template))
         self.fields["git.ref"] = forms.CharField(label="Branch, tag or commit", required=False, max_length=LONGEST)
@@ -98,7 +100,7 @@ class LaunchForm(ParametersForm):
     @property
     def more_is_wrong(self) -> bool:
         """Whether what is folded away has an error in it."""
-        folded = {"name", "auto_stop_minutes", "team", "env"}
+        folded = {"name", "project", "auto_stop_minutes", "team", "env"}
         return self.is_bound and bool(folded & self.errors.keys())
 
     @property
@@ -128,6 +130,7 @@ class LaunchForm(ParametersForm):
             version=data.get("version") or None,
             size=data.get("size") or None,
             team=data.get("team") or None,
+            project=data.get("project", ""),
             name=data.get("name", ""),
             parameters=self.values,
             env=data.get("env", {}),
@@ -145,6 +148,7 @@ def initial_of(launch: Launch) -> dict[str, Any]:
         "version": launch.version,
         "size": launch.size,
         "team": launch.team,
+        "project": launch.project,
         "name": launch.name,
         "env": text_of(launch.env),
         "git.url": launch.git_url,

@@ -115,6 +115,7 @@ def rows(asked: Launch) -> list[Row]:
         "Version": asked.version or "the newest",
         "Size": asked.size or "the template's default",
         "Charged to": asked.team or "your first team",
+        "Project": asked.project,
         **{f"Setting {name}": str(value) for name, value in asked.parameters.items()},
         "Git repository": asked.git_url,
         "Branch, tag or commit": asked.git_ref,

@@ -233,6 +233,7 @@ class Workspace(models.Model):
     team = models.ForeignKey(Team, on_delete=models.PROTECT, related_name="workspaces")
     version = models.ForeignKey(TemplateVersion, on_delete=models.PROTECT, related_name="workspaces")
     size = models.ForeignKey(Size, on_delete=models.PROTECT)
+    project = models.CharField(max_length=40, blank=True, default="")
     home = models.ForeignKey(Volume, on_delete=models.PROTECT, related_name="workspaces")
     parameters = models.JSONField(default=dict)
     environment = models.JSONField(default=dict)

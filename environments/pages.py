@@ -112,6 +112,8 @@ def _details(workspace: Workspace, card: WorkspaceCard) -> list[Row]:
     if card.so_far:
         rows.append(Row("So far", card.so_far))
     rows.append(Row("Charged to", workspace.team.name))
+    if workspace.project:
+        rows.append(Row("Project", workspace.project))
     rows.append(Row("Belongs to", workspace.owner.get_full_name()))
     rows.append(Row("Size", f"{workspace.size_id} ({card.size_text})"))
     if allocation is not None and allocation.open and allocation.node is not None:

@@ -25,6 +25,7 @@ def submission_of(job: Job, by: User | None = None) -> Submission:
         image=named or None,
         size=job.size_id,
         team=job.team.slug,
+        project=job.project,
         name=job.name,
         parameters=dict(job.parameters),
         env=dict(job.environment),

@@ -90,6 +90,7 @@ class JobAnswer:
     priority: str
     size: str
     team: str
+    project: str
     owner: str
     cost: Cost
     queue: Place | None
@@ -146,6 +147,7 @@ def _answer(
         priority=job.priority,
         size=job.size_id,
         team=job.team.slug,
+        project=job.project,
         owner=job.owner.username,
         cost=Cost(estimate, spent, spent if job.over else None),
         queue=place,
@@ -306,6 +308,7 @@ class JobSerializer(serializers.Serializer[Any]):
     priority = serializers.CharField()
     size = serializers.CharField()
     team = serializers.CharField(help_text="Who pays.")
+    project = serializers.CharField(help_text="What its cost is for; empty for none.")
     owner = serializers.CharField()
     cost = JobCostSerializer()
     queue = QueueSerializer(allow_null=True)

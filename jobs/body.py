@@ -13,6 +13,7 @@ from jobs.plan_states import AfterCondition
 from jobs.states import Priority, Then
 from jobs.submission import Submission
 from portal.lib.rest import ClosedSerializer, Text
+from portal.usage import projects
 
 MOST_NAMED = 50
 NESTED = {"git": {"url": "git_url", "ref": "git_ref"}, "model": {"name": "keep_as", "path": "keep_path"}}
@@ -65,6 +66,13 @@ class NewJobSerializer(ClosedSerializer):
     )
     size = Text(required=False, allow_null=True, max_length=40, help_text="The template's default, if not given.")
     team = Text(required=False, allow_null=True, max_length=50, help_text="Who pays: your first team, if not given.")
+    project = QuotedText(
+        required=False,
+        allow_null=True,
+        allow_blank=True,
+        max_length=projects.LENGTH,
+        help_text=f"What its cost is for, such as `{projects.EXAMPLE}`; its workspace's, if not given.",
+    )
     command = serializers.ListField(
         child=QuotedText(allow_blank=True, trim_whitespace=False),
         max_length=checks.COMMAND_PARTS,

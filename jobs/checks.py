@@ -18,6 +18,7 @@ from portal.accounts.access import leads, leads_of, team_for
 from portal.accounts.models import Team, User
 from portal.compute.states import FAILURES, Reason
 from portal.lib.errors import Invalid, Next, Problem
+from portal.usage import projects
 
 NAME_LENGTH = 60
 COMMAND_LENGTH = 100_000
@@ -49,6 +50,7 @@ def columns(owner: User, asked: Submission) -> dict[str, Any]:
     return {
         "name": name(asked),
         "team": team,
+        "project": projects.checked(source.project if source and asked.project is None else asked.project or ""),
         "version": runs,
         "size": checks.size(runs.template, like.size_id if like and asked.size is None else asked.size),
         "parameters": given,

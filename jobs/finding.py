@@ -22,6 +22,7 @@ COLUMNS = {
     "state": "state",
     "reason": "reason",
     "name": "name",
+    "project": "project",
     "search": "name__icontains",
     "since": "created_at__gte",
     "ended_since": "ended_at__gte",
@@ -35,6 +36,7 @@ class JobFilter(serializers.Serializer[Any]):
     reason = serializers.ChoiceField(Reason.choices[1:], required=False, help_text="Why it ended.")
     team = Text(required=False, max_length=50)
     template = Text(required=False, max_length=60)
+    project = Text(required=False, max_length=40)
     name = Text(required=False, max_length=60, help_text="All of it.")
     search = Text(required=False, max_length=60, help_text="A part of the name, in any case.")
     since = serializers.DateTimeField(required=False, help_text="Created then or later.")

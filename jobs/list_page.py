@@ -22,7 +22,7 @@ PAGE = "jobs"
 PAGE_SIZE = 50
 MOST_PEOPLE = 200
 CHOSEN = ("search", "template", "team", "owner")
-NARROWED = ("name", "reason", "since", "ended_since", "ended_before")
+NARROWED = ("name", "project", "reason", "since", "ended_since", "ended_before")
 """What only links ask for: said above the list, not chosen in it."""
 KEPT = ("state", *NARROWED, *CHOSEN)
 """What a view of the list is made of; its page number is not."""
@@ -74,6 +74,8 @@ def _narrowed(asked: dict[str, Any]) -> Iterator[tuple[str, str]]:
         match name:
             case "name":
                 yield name, f"Named “{value}”"
+            case "project":
+                yield name, f"Project {value}"
             case "reason":
                 yield name, Reason(value).label
             case "since":

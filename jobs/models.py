@@ -63,6 +63,7 @@ class Job(models.Model):
     team = models.ForeignKey(Team, on_delete=models.PROTECT, related_name="jobs")
     version = models.ForeignKey(TemplateVersion, on_delete=models.PROTECT, related_name="jobs")
     size = models.ForeignKey(Size, on_delete=models.PROTECT)
+    project = models.CharField(max_length=40, blank=True, default="")
     command = ArrayField(models.TextField())
     parameters = models.JSONField(default=dict)
     environment = models.JSONField(default=dict)

@@ -270,6 +270,7 @@ def record(job: Job) -> list[Row]:
         "Size": f"{job.size_id} ({size_text(job.size)})",
         "Retries": f"{job.retries}, after {words.duration(job.retry_delay_seconds)}" if job.retries else "",
         "Charged to": job.team.name,
+        "Project": job.project,
         "Repeats": job.rerun_of.name if job.rerun_of else "",
     }
     return [Row(label, value) for label, value in found.items() if value]

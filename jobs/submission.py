@@ -47,7 +47,8 @@ class Submission:
     """As it was asked, unchecked (see checks.py). What is left out is the template's or the owner's default.
 
     It runs in a version of `template`, or in `image` (see image_references.py). With `workspace` it runs in that
-    workspace's environment, and without any code has all of the home that is not hidden; neither is then needed.
+    workspace's environment and for its project, and without any code has all of the home that is not hidden; neither
+    is then needed.
     With `folder`, the job has a copy of that folder of the owner's home as it is now, or of what an archive there
     holds; `.` is the home itself. With `code_of`, it has the copy that the job of that id began with. `rerun_of` names
     the job that this one repeats. When it has succeeded, what it left at `keep_path` becomes a version of the model
@@ -60,6 +61,7 @@ class Submission:
     image: str | None = None
     size: str | None = None
     team: str | None = None
+    project: str | None = None
     name: str = ""
     parameters: Mapping[str, Any] = field(default_factory=dict)
     env: Mapping[str, str] = field(default_factory=dict)

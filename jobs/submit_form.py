@@ -23,6 +23,7 @@ from portal.accounts.access import leads, secrets_seen_by
 from portal.accounts.models import Team, User
 from portal.lib import words
 from portal.lib.errors import Invalid
+from portal.usage.project_field import project_field
 
 LONGEST = 100_000
 MINUTE = 60
@@ -33,7 +34,7 @@ IMAGE = "image:"
 """The choice of an image that is named beside it."""
 Choices = list[tuple[str, str]] | list[tuple[str, list[tuple[str, str]]]]
 DEFAULT = Submission(command=())
-BASIC = {"name", "team", "env", "priority", "inputs", "secrets"}
+BASIC = {"name", "team", "project", "env", "priority", "inputs", "secrets"}
 DETAILS = {"version", "grace_seconds", "retry_delay_seconds", "retry_rules", "after", "after_condition"}
 BESIDE = {"max_duration_seconds": "max_duration_minutes", "workspace": "template"}
 """Where a sentence about a field stands that the form calls otherwise."""
@@ -187,6 +188,7 @@ class SubmitForm(forms.Form):
         self.base, initial = base, initial_of(base)
         self.initial = initial | {name: value for name, value in shown.items() if not initial[name]}
         self.fields |= deepcopy(NESTED)
+        self.fields["project"] = project_field(teams)
         self.fields["secrets"] = SecretsField(user, secrets_seen_by(user))
         mine = environments.workspaces_of(user).values_list("pk", "name")
         standard = ("Standard environments", [(one.slug, one.name) for one in templates])
@@ -326,6 +328,8 @@ class SubmitForm(forms.Form):
                 return {"command": script(given, self._shell)}
             case "models":
                 return {"models": [one for one in map(str.strip, given.split(",")) if one]}
+            case "project":
+                return {"project": given}
             case "model.name":
                 return {"keep_as": given}
             case "model.path":
@@ -372,6 +376,7 @@ def initial_of(asked: Submission) -> dict[str, Any]:
         "size": asked.size,
         "name": asked.name,
         "team": asked.team,
+        "project": asked.project,
         "parameters": parameters_text(asked.parameters),
         "env": text_of(asked.env),
         "inputs": list(asked.inputs),

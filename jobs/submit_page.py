@@ -46,7 +46,7 @@ def choices(user: User, base: Submission) -> dict[str, Any]:
     templates = sorted(environments.templates_for(user), key=lambda one: (one.kind != "job", one.position))
     teams, workspace = list(teams_of(user)), _workspace(user, base)
     team = workspace.team.slug if workspace else teams[0].slug if teams else ""
-    shown = {"size": _sizes(user, base)[1], "team": team}
+    shown = {"size": _sizes(user, base)[1], "team": team, "project": workspace.project if workspace else ""}
     patterns = environments.patterns_for(user)
     return {"base": base, "templates": templates, "patterns": patterns, "teams": teams, "user": user, "shown": shown}
 
@@ -77,8 +77,9 @@ def review(user: User, asked: Submission) -> dict[str, Any]:
         "Size": f"{job.size_id} ({size_text(job.size)})",
         "Costs": _expected(job, price),
         "Charged to": job.team.name,
+        "Project": job.project,
     }
-    facts = [Row(label, value) for label, value in rows.items()]
+    facts = [Row(label, value) for label, value in rows.items() if value]
     return {"facts": facts, "command": written(job.command), "per_hour": price, "text": job_file.dump(asked)}
 
 

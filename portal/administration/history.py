@@ -50,6 +50,15 @@ JOBS = {
     "risk": ("backtest", "calibrate", "nightly-scores"),
     "language": ("fine-tune", "tokenise", "evaluate", "distil"),
 }
+PROJECTS = {
+    "leaves": ("segment-leaves", "augment"),
+    "detector": ("train-detector", "score-frames", "frames"),
+    "stress-test": ("backtest", "calibrate", "portfolio"),
+    "scoring": ("nightly-scores",),
+    "assistant": ("fine-tune", "distil"),
+    "corpus-2": ("tokenise", "corpus"),
+}
+"""What each of them is for, but for some."""
 ENDINGS = {
     Reason.COMPLETED: 81,
     Reason.FAILED: 10,
@@ -78,6 +87,11 @@ class Run:
     ended_at: datetime
     reason: Reason
     losses: tuple[float, ...] = ()
+
+    @property
+    def project(self) -> str:
+        what = self.name.rstrip("0123456789-")
+        return next((project for project, names in PROJECTS.items() if what in names), "")
 
 
 def quarter(until: datetime) -> list[Run]:

@@ -59,8 +59,8 @@ class Charge:
     @property
     def tags(self) -> dict[str, str]:
         row = self.interval
-        found = {"user": row.user, "template": row.template, "node": row.node, "gpu_class": row.gpu_class}
-        return {name: value for name, value in found.items() if value}
+        names = ("user", "project", "template", "node", "gpu_class")
+        return {name: value for name in names if (value := getattr(row, name))}
 
 
 def _time(at: datetime) -> str:

@@ -84,8 +84,8 @@ class WeekTold(models.Model):
 class UsageInterval(models.Model):
     """Half-open [started_at, ended_at) in whole seconds of one meter of one allocation; closed rows never change.
 
-    `team`, `user`, `template`, `gpu_class` and `node` are snapshots that outlive what they name. Constraints in the
-    migration keep closed rows immutable and intervals of one allocation and meter apart.
+    `team`, `user`, `project`, `template`, `gpu_class` and `node` are snapshots that outlive what they name. Constraints
+    in the migration keep closed rows immutable and intervals of one allocation and meter apart.
     """
 
     id = models.CharField(primary_key=True, max_length=ids.LENGTH, default=ids.new_id, editable=False)
@@ -100,6 +100,7 @@ class UsageInterval(models.Model):
     currency = models.CharField(max_length=3)
     team = models.CharField(max_length=50)
     user = models.CharField(max_length=150)
+    project = models.CharField(max_length=40, blank=True, default="")
     template = models.CharField(max_length=60, blank=True)
     gpu_class = models.CharField(max_length=40, blank=True, default="")
     node = models.CharField(max_length=200, blank=True)
@@ -150,6 +151,7 @@ class UsageTotal(models.Model):
     started_at = models.DateTimeField()
     team = models.CharField(max_length=50)
     user = models.CharField(max_length=150)
+    project = models.CharField(max_length=40, default="")
     template = models.CharField(max_length=60)
     gpu_class = models.CharField(max_length=40)
     owner_kind = models.CharField(max_length=20)
@@ -162,7 +164,7 @@ class UsageTotal(models.Model):
     class Meta:
         constraints = [
             models.UniqueConstraint(
-                fields=["kind", "started_at", "team", "user", "template", "gpu_class", "owner_kind", "node"],
+                fields=["kind", "started_at", "team", "user", "project", "template", "gpu_class", "owner_kind", "node"],
                 name="usage_total_once",
             ),
         ]

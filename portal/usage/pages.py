@@ -30,6 +30,7 @@ ROWS = 100
 MOST_WAITS = 2_000
 BY = {
     "user": "Person",
+    "project": "Project",
     "template": "Environment",
     "gpu_class": "GPU class",
     "kind": "Kind",
@@ -187,6 +188,8 @@ def _name(by: str, value: str) -> str:
     match by:
         case "gpu_class":
             return gpu_words(value) or "without a GPU"
+        case "project":
+            return value or "without a project"
         case "kind":
             return KINDS.get(value, value)
         case _:

@@ -26,6 +26,7 @@ from portal.usage.totals import Kind
 GROUPS = {
     "user": "user",
     "team": "team",
+    "project": "project",
     "template": "template",
     "gpu_class": "gpu_class",
     "node": "node",

@@ -34,11 +34,11 @@ class Kind:
     columns: tuple[str, ...]
 
 
-PEOPLE = ("team", "user", "template", "gpu_class", "owner_kind")
+PEOPLE = ("team", "user", "project", "template", "gpu_class", "owner_kind")
 KINDS = (
     Kind("node-month", "month", ("node",)),
     Kind("user-month", "month", ("user",)),
-    Kind("team-month", "month", ("team", "template", "gpu_class", "owner_kind")),
+    Kind("team-month", "month", ("team", "project", "template", "gpu_class", "owner_kind")),
     Kind("month", "month", PEOPLE),
     Kind("node-day", "day", ("node",)),
     Kind("day", "day", PEOPLE),

@@ -30,7 +30,7 @@ from tests.jobs.named import PATTERNS, TRAIN, allow
 
 FIELDS = {
     "id", "name", "state", "reason", "url", "attempt", "attempts", "exit_code", "progress", "priority", "size", "team",
-    "owner", "cost", "queue", "created_at", "started_at", "ended_at", "artifacts_state", "record",
+    "project", "owner", "cost", "queue", "created_at", "started_at", "ended_at", "artifacts_state", "record",
     "after", "sweep", "point", "schedule",
 }  # fmt: skip
 RECORD = {

@@ -20,9 +20,9 @@ from portal.lib import clock
 from tests.api.conftest import Caller, assert_problem
 
 FIELDS = {
-    "id", "name", "template", "version", "newer_version", "ide", "size", "team", "owner", "state", "stage", "reason",
-    "url", "allocation", "cost", "queue", "created_at", "started_at", "last_activity_at", "stops_at", "secrets",
-    "auto_stop_minutes", "keep_until", "counted", "git", "parameters", "env", "volumes", "serves_team",
+    "id", "name", "template", "version", "newer_version", "ide", "size", "team", "project", "owner", "state", "stage",
+    "reason", "url", "allocation", "cost", "queue", "created_at", "started_at", "last_activity_at", "stops_at",
+    "secrets", "auto_stop_minutes", "keep_until", "counted", "git", "parameters", "env", "volumes", "serves_team",
 }  # fmt: skip
 
 

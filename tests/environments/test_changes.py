@@ -105,7 +105,7 @@ def test_bad_settings_come_back_and_change_nothing(
 def test_the_record_names_what_changed_but_not_to_what(stopped: Any) -> None:
     changes.reconfigure(stopped, env={"TOKEN": "hush"}, actor="vera")
     told = AuditEvent.objects.get(verb="workspace.reconfigure")
-    assert (told.before["env"], told.after) == (["COLOUR"], {"parameters": ["theme"], "env": ["TOKEN"]})
+    assert (told.before["env"], told.after) == (["COLOUR"], {"parameters": ["theme"], "env": ["TOKEN"], "project": ""})
     assert "hush" not in str(AuditEvent.objects.values_list("after", "before"))
 
 

@@ -52,6 +52,7 @@ def a_ledger() -> None:
             meter=["cpu", "memory", "gpu"][n % 3],
             user=["vera", "bo", "oda"][n % 3],
             team=["vision", "risk"][n % 2],
+            project=["", "leaves", "soil"][n % 11 % 3],
             template=["python", "r"][n % 5 // 3],
             gpu_class=["", "a100"][n % 7 // 5],
             node=f"node-{n % 4}",
