@@ -54,6 +54,7 @@ def _begin(workspace: Workspace, actor: str) -> None:
         user=workspace.owner,
         team=workspace.team,
         size=workspace.size,
+        project=workspace.project,
         spec=spec_of(workspace),
         actor=actor,
         rank=Rank.INTERACTIVE,

@@ -60,7 +60,7 @@ def context(user: User, template: Template, form: LaunchForm, asked: Launch) -> 
     """`asked` is what the form holds now; the sentences about cost and time follow it."""
     sizes = [size for size in template.sizes.all() if not size.retired]
     chosen = next((size for size in sizes if size.slug == asked.size), template.default_size)
-    shown = pages.sizes_for_launch(sizes, chosen.slug, user, asked.team)
+    shown = pages.sizes_for_launch(sizes, chosen.slug, user, team=asked.team, project=asked.project)
     taken = next(size for size in shown if size.checked)
     price = taken.per_hour
     card = cards.template_card(template, costs.per_hour(sizes))

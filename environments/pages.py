@@ -161,10 +161,16 @@ def log(workspace: Workspace, query: QueryDict) -> LogView:
 
 
 def sizes_for_launch(
-    sizes: Sequence[Size], chosen: str, user: User, team: str | None, rank: Rank = Rank.INTERACTIVE
+    sizes: Sequence[Size],
+    chosen: str,
+    user: User,
+    *,
+    team: str | None,
+    project: str,
+    rank: Rank = Rank.INTERACTIVE,
 ) -> list[cards.SizeCard]:
     """Size cards with price and truth."""
-    prices, truths = costs.per_hour(sizes), availability(list(sizes), user, team, rank)
+    prices, truths = costs.per_hour(sizes), availability(list(sizes), user, team, rank, project.strip().lower())
     return [
         cards.size_card(s, prices[s.slug], truths[s.slug].reason, truths[s.slug].state, checked=s.slug == chosen)
         for s in sizes

@@ -27,7 +27,6 @@ def spec_of(workspace: Workspace) -> dict[str, Any]:
     version, prefix = workspace.version, addresses.prefix(workspace.pk)
     from_template = {name: _filled(value, workspace) for name, value in version.environment.items()}
     return {
-        "project": workspace.project,
         "template": version.template_id,
         "version": version.version,
         "image": version.image.digest,

@@ -130,6 +130,7 @@ def _begin(job: Job, actor: str) -> None:
         user=job.owner,
         team=job.team,
         size=job.size,
+        project=job.project,
         spec=spec_of(job, number),
         actor=actor,
         rank=Rank(job.priority),

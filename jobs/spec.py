@@ -81,7 +81,6 @@ def spec_of(job: Job, number: int) -> dict[str, Any]:
     """Made anew for each attempt, without secrets; the image's digest is filled in when it is on the node."""
     version = job.version
     return {
-        "project": job.project,
         "template": version.template_id,
         "version": version.version,
         "image": version.image.digest,

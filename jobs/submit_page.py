@@ -46,13 +46,20 @@ def choices(user: User, base: Submission) -> dict[str, Any]:
     templates = sorted(environments.templates_for(user), key=lambda one: (one.kind != "job", one.position))
     teams, workspace = list(teams_of(user)), _workspace(user, base)
     team = workspace.team.slug if workspace else teams[0].slug if teams else ""
-    shown = {"size": _sizes(user, base)[1], "team": team, "project": workspace.project if workspace else ""}
+    shown = {"size": _sizes(user, base)[1], "team": team, "project": _project(user, base)}
     patterns = environments.patterns_for(user)
     return {"base": base, "templates": templates, "patterns": patterns, "teams": teams, "user": user, "shown": shown}
 
 
 def _workspace(user: User, asked: Submission) -> Workspace | None:
     return environments.workspaces_of(user).filter(pk=asked.workspace).first() if asked.workspace else None
+
+
+def _project(user: User, asked: Submission) -> str:
+    if asked.project is not None:
+        return asked.project
+    workspace = _workspace(user, asked)
+    return workspace.project if workspace else ""
 
 
 def _sizes(user: User, asked: Submission) -> tuple[list[Size], str]:
@@ -95,7 +102,8 @@ def size_context(user: User, asked: Submission) -> dict[str, Any]:
     sizes, default = _sizes(user, asked)
     known = [size.slug for size in sizes]
     chosen = next((slug for slug in (asked.size, default) if slug in known), known[0])
-    shown = sizes_for_launch(sizes, chosen, user, asked.team, Rank(asked.priority))
+    rank, project = Rank(asked.priority), _project(user, asked)
+    shown = sizes_for_launch(sizes, chosen, user, team=asked.team, project=project, rank=rank)
     taken = next(size for size in shown if size.checked)
     price = taken.per_hour
     team = next((one for one in teams_of(user) if asked.team in (None, one.slug)), None)

@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 from django.db import transaction
 
-from portal.accounts.models import ApiToken, Membership, Role, Team, User
+from portal.accounts.models import ApiToken, HeldBack, Membership, Role, Team, User
 from portal.accounts.states import MAX_TOKEN_DAYS, SCOPES, TOKEN_PREFIX
 from portal.audit.actions import record
 from portal.lib import clock
@@ -63,11 +64,21 @@ def set_share(team: Team, share: int, *, actor: str) -> None:
 
 
 @transaction.atomic
-def hold_back(team: Team, why: str, *, actor: str) -> None:
-    """Nothing new of it is placed from now on; with an empty `why`, again. What waits stays in line."""
-    if Team.objects.filter(pk=team.pk).exclude(held_back=why).update(held_back=why):
-        record(actor, "team.hold_back", f"team-{team.pk}", after={"held_back": why})
-        publish("allocations")
+def hold_back(team: Team, why: str, *, user: User | None = None, project: str = "", actor: str) -> None:
+    """Nothing new of the team, or of one person or for one project in it, is placed from now on; with an empty `why`,
+    again. What waits stays in line.
+    """
+    of: dict[str, Any] = {"team": team, "user": user, "project": project}
+    before = HeldBack.objects.filter(**of).first()
+    if why == (before.why if before else ""):
+        return
+    if why:
+        HeldBack.objects.update_or_create(**of, defaults={"why": why})
+    else:
+        HeldBack.objects.filter(**of).delete()
+    told = {"user": user.username if user else "", "project": project, "held_back": why}
+    record(actor, "team.hold_back", f"team-{team.pk}", after={name: said for name, said in told.items() if said})
+    publish("allocations")
 
 
 @transaction.atomic

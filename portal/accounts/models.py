@@ -1,4 +1,4 @@
-"""User, Team, Membership, ApiToken, PublicKey, Secret and SavedView."""
+"""User, Team, Membership, HeldBack, ApiToken, PublicKey, Secret and SavedView."""
 
 from typing import ClassVar, Self
 
@@ -33,15 +33,11 @@ class User(AbstractUser):
 
 
 class Team(models.Model):
-    """`held_back` says why nothing new of it is placed now; empty while it is.
-
-    Where teams wait for room, they get it in proportion to their `share`.
-    """
+    """Where teams wait for room, they get it in proportion to their `share`."""
 
     id = models.CharField(primary_key=True, max_length=ids.LENGTH, default=ids.new_id, editable=False)
     slug = models.SlugField(unique=True)
     name = models.CharField(max_length=100)
-    held_back = models.CharField(max_length=200, blank=True, default="")
     share = models.PositiveSmallIntegerField(default=1)
     members = models.ManyToManyField(User, through="Membership", related_name="teams")
 
@@ -69,6 +65,24 @@ class Membership(models.Model):
 
     def __str__(self) -> str:
         return f"{self.user_id} {self.role} of {self.team_id}"
+
+
+class HeldBack(models.Model):
+    """Why nothing new is placed now of a team, of one person in it, or for one of its projects."""
+
+    team = models.ForeignKey(Team, on_delete=models.CASCADE, related_name="held_back")
+    user = models.ForeignKey(User, null=True, on_delete=models.CASCADE, related_name="+")
+    project = models.CharField(max_length=40, blank=True, default="")
+    why = models.CharField(max_length=300)
+
+    class Meta:
+        ordering = ["pk"]
+        constraints = [
+            models.UniqueConstraint(fields=["team", "user", "project"], nulls_distinct=False, name="held_back_once")
+        ]
+
+    def __str__(self) -> str:
+        return self.why
 
 
 class ApiToken(models.Model):

@@ -19,7 +19,6 @@ from portal.quotas.models import ApprovalRule, Grant, QuotaRequest
 from portal.quotas.states import R, RuleMode
 from portal.quotas.verdicts import Condition, Verdict
 from portal.usage import budgets
-from portal.usage.models import Budget
 
 NO_RULE = "No rule approves this class by itself: a person decides."
 HOUR = timedelta(hours=1)
@@ -95,10 +94,8 @@ def _seen(request: QuotaRequest) -> Seen:
 
 
 def _left(request: QuotaRequest) -> Money | None:
-    budget = Budget.objects.filter(team=request.team).first()
-    if budget is None:
-        return None
-    return Money(budget.amount - budgets.spent(request.team.slug, clock.now()), settings.CURRENCY)
+    budget = budgets.of_team(request.team)
+    return Money(budget.amount - budgets.spent(budget, clock.now()), settings.CURRENCY) if budget else None
 
 
 def said(verdicts: list[dict[str, Any]], mode: RuleMode) -> list[str]:

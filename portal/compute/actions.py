@@ -29,6 +29,7 @@ def reserve(
     size: Size,
     spec: dict[str, Any],
     actor: str,
+    project: str = "",
     rank: Rank = Rank.NORMAL,
 ) -> Allocation:
     """Queue for a share of a node, in line as its rank says.
@@ -44,6 +45,7 @@ def reserve(
         owner_id=owner_id,
         user=user,
         team=team,
+        project=project,
         size=size,
         **need.columns,
         spec=spec,

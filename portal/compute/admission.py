@@ -7,7 +7,6 @@ from functools import cached_property
 from typing import Any
 
 from django.db import connection, transaction
-from django.db.models import QuerySet
 
 from portal.accounts.access import default_team, teams_of
 from portal.accounts.models import Team, User
@@ -106,7 +105,7 @@ class Round:
 
 
 def availability(
-    sizes: list[Size], user: User, team: str | None = None, rank: Rank = Rank.INTERACTIVE
+    sizes: list[Size], user: User, team: str | None = None, rank: Rank = Rank.INTERACTIVE, project: str = ""
 ) -> dict[str, Availability]:
     """By size slug: whether what this person starts at this rank would start now, wait, or never start.
 
@@ -114,46 +113,51 @@ def availability(
     """
     now, paying = Round(), _paying(user, team)
     kind = "workspace" if rank == Rank.INTERACTIVE else "job"
-    newcomer = Allocation(user=user, team=paying, owner_kind=kind, line_at=clock.now() - HEAD_START[rank])
-    before = line.before(newcomer, _eligible(), BATCH) if paying else []
-    ahead = line.in_order(_eligible(), before)
+    alike = {"user": user, "team": paying, "project": project, "owner_kind": kind}
+    newcomer = Allocation(**alike, line_at=clock.now() - HEAD_START[rank])
+    before = line.before(newcomer, line.eligible(), BATCH) if paying else []
+    ahead = line.in_order(line.eligible(), before)
     placed = {waiting.pk for waiting, _, _ in now.seated(ahead)}
     if now.lend():
         placed |= {waiting.pk for waiting, _, _ in now.seated(one for one in ahead if one.pk not in placed)}
-    starts = forecast.known()
-    return {
-        size.slug: _availability(Need.of(size), newcomer, now, len(before), starts.get((kind, size.slug)))
-        for size in sizes
-    }
+    starts, asks = forecast.known(), _Newcomer(newcomer, line.held_back(newcomer) if paying else "", len(before))
+    return {size.slug: _availability(Need.of(size), asks, now, starts.get((kind, size.slug))) for size in sizes}
+
+
+@dataclass(frozen=True, slots=True)
+class _Newcomer:
+    """What may come, why nothing like it is placed now, and how many stand before it."""
+
+    allocation: Allocation
+    held_back: str
+    ahead: int
 
 
 def _paying(user: User, slug: str | None) -> Team | None:
     return (teams_of(user).filter(slug=slug).first() if slug else None) or default_team(user)
 
 
-def _availability(
-    need: Need, newcomer: Allocation, now: Round, ahead: int, start: forecast.Start | None
-) -> Availability:
+def _availability(need: Need, asks: _Newcomer, now: Round, start: forecast.Start | None) -> Availability:
     if refusal := never_fits(need, now.empty):
         return Availability("never", f"Never: {refusal}")
     if now.closed:
         return Availability("queue", now.closed)
     if not now.empty:
         return Availability("queue", "No node has reported yet.")
-    if newcomer.team_id and (limited := _limited(need, newcomer, now.limits)):
+    if asks.allocation.team_id and (limited := _limited(need, asks, now.limits)):
         return limited
     if best(now.free, need):
         return Availability("now", "Starts now.")
-    told = f"Waits for room; {ahead} in line before it." if ahead else "Waits for room, first in line."
+    told = f"Waits for room; {asks.ahead} in line before it." if asks.ahead else "Waits for room, first in line."
     return Availability("queue", f"{told} {start.sentence()}" if start else told)
 
 
-def _limited(need: Need, newcomer: Allocation, limits: Limits) -> Availability | None:
-    user, team, wanted = newcomer.user, newcomer.team, amounts(newcomer.owner_kind, need)
+def _limited(need: Need, asks: _Newcomer, limits: Limits) -> Availability | None:
+    user, team, wanted = asks.allocation.user, asks.allocation.team, amounts(asks.allocation.owner_kind, need)
     if refusal := limits.refused(user.pk, team, wanted):
         return Availability("never", f"Never: {refusal}")
-    if team.held_back:
-        return Availability("queue", team.held_back)
+    if asks.held_back:
+        return Availability("queue", asks.held_back)
     limit = limits.reached(user.pk, team.pk, wanted)
     return Availability("queue", limit.sentence("You", "Your team")) if limit else None
 
@@ -189,15 +193,11 @@ def admit() -> list[str]:
 
 def _next_in_line(now: Round | None) -> list[Allocation]:
     """Without those that were passed; locked."""
-    waiting = _eligible()
+    waiting = line.eligible()
     for alike in now.left_out if now else ():
         waiting = waiting.exclude(**dict(alike))
     ids = line.first(waiting, BATCH)
     return line.in_order(waiting.select_for_update(of=("self",)), ids)
-
-
-def _eligible() -> QuerySet[Allocation]:
-    return line.waiting().filter(team__held_back="")
 
 
 def _place(waiting: Allocation, room: Room, devices: list[GpuDevice]) -> None:

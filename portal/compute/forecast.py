@@ -86,7 +86,7 @@ def work_out() -> dict[str | Kind, Start]:
 
 def _wishes() -> list[Wish]:
     """The line, and in it those who would come now, with each size: with a workspace, or with a job."""
-    rows = line.waiting().filter(team__held_back="").defer("spec")
+    rows = line.eligible().defer("spec")
     first = line.in_order(rows, line.first(rows, LOOKED_AT))
     wishes = [Wish(row.pk, Need.of(row), (row.owner_kind, row.size_id)) for row in first]
     urgent = sum(row.created_at - row.line_at >= line.urgent_from() for row in first)

@@ -14,8 +14,10 @@ from typing import Any
 
 from django.conf import settings
 from django.db import connection
-from django.db.models import F, QuerySet
+from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery, Value
+from django.db.models.functions import Coalesce
 
+from portal.accounts.models import HeldBack
 from portal.compute import shares
 from portal.compute.models import Allocation
 from portal.compute.states import HEAD_START, Desired, Phase, Rank
@@ -24,7 +26,6 @@ from portal.lib import clock
 LONGEST = timedelta(days=7)
 """What has waited so long goes first."""
 _COLUMNS = ("id", "team", "user", "cpu", "memory", "gpu_count", "created_at", "line_at")
-_OF_TEAM = (F("team__share"), F("team__held_back"))
 _ORDER = f"""
 WITH had AS ({shares.HAD}),
 had_by_team AS (SELECT team, sum(hours) AS hours FROM had GROUP BY team),
@@ -58,7 +59,7 @@ SELECT id, number, held_back FROM line WHERE {{which}} ORDER BY number
 
 @dataclass(frozen=True, slots=True)
 class Spot:
-    """Counted from 1; `held_back` says why nothing of its team is placed, if so."""
+    """Counted from 1; `held_back` says why nothing like it is placed, if so."""
 
     number: int
     held_back: str
@@ -73,6 +74,25 @@ def urgent_from() -> timedelta:
 def waiting() -> QuerySet[Allocation]:
     """What waits for a place, in no order."""
     return Allocation.objects.filter(phase=Phase.PENDING, desired=Desired.RUN).order_by()
+
+
+def _held_back(team: Any, user: Any, project: Any) -> QuerySet[HeldBack]:
+    return HeldBack.objects.filter(Q(user=None) | Q(user=user), Q(project="") | Q(project=project), team=team)
+
+
+_ITS = _held_back(OuterRef("team"), OuterRef("user"), OuterRef("project"))
+_OF_TEAM = (F("team__share"), Coalesce(Subquery(_ITS.values("why")[:1]), Value("")))
+
+
+def eligible() -> QuerySet[Allocation]:
+    """What waits and is not held back, in no order."""
+    return waiting().filter(~Exists(_ITS))
+
+
+def held_back(newcomer: Allocation) -> str:
+    """Why it would not be placed now, whatever is free; empty where it would."""
+    found = _held_back(newcomer.team, newcomer.user, newcomer.project).first()
+    return found.why if found else ""
 
 
 def first(rows: QuerySet[Allocation], number: int) -> list[str]:

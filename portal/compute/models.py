@@ -132,6 +132,7 @@ class Allocation(models.Model):
     owner_id = models.CharField(max_length=ids.LENGTH)
     user = models.ForeignKey(User, on_delete=models.PROTECT, related_name="allocations")
     team = models.ForeignKey(Team, on_delete=models.PROTECT, related_name="allocations")
+    project = models.CharField(max_length=40, blank=True, default="")
     size = models.ForeignKey(Size, on_delete=models.PROTECT)
     cpu = models.DecimalField(max_digits=6, decimal_places=2)
     memory = models.BigIntegerField()

@@ -31,7 +31,7 @@ def tick() -> None:
     limits = Limits()
     if not limits.reclaimed:
         return
-    waiting = line.waiting().filter(team__held_back="").exclude(pk__in=_failed.rows())
+    waiting = line.eligible().exclude(pk__in=_failed.rows())
     for one in _first_of_each(limits, line.in_order(waiting, line.first(waiting, LOOKED_AT))):
         with _failed.trying(one.pk), transaction.atomic():
             admission.alone()

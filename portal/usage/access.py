@@ -46,6 +46,30 @@ def chosen(user: User, slug: str) -> Choice:
     return found
 
 
+def budget_team(user: User, slug: str) -> Team:
+    """A team whose budgets they may see. Raises NotFound for strangers, Forbidden for members who do not lead it."""
+    team = Team.objects.filter(slug=slug).first()
+    role = Role.LEAD if user.is_staff else roles(user).get(team.pk) if team else None
+    if team is None or role is None:
+        raise NotFound("There is no such team, or you are not in it.")
+    if role != Role.LEAD:
+        raise Forbidden(f"Only who leads {team.name} sees its budgets.")
+    return team
+
+
+def team_to_budget(user: User, slug: str, *, whole: bool) -> Team:
+    """A team whose budget they may set: the `whole` one as an administrator, its parts as its lead too.
+
+    Raises Forbidden, and to administrators Invalid naming `team`: whether there are others is not said to everybody.
+    """
+    team = Team.objects.filter(slug=slug).first()
+    if team and (user.is_staff or (not whole and leads(user).filter(pk=team.pk).exists())):
+        return team
+    if user.is_staff:
+        raise Invalid.field("team", f"There is no team called “{slug}”.")
+    raise Forbidden("Only administrators set the budget of a team; its leads set those of people and projects in it.")
+
+
 def billing(user: User) -> Scope:
     """What teams are billed for: those that the person leads, for administrators all. Raises Forbidden without any."""
     if user.is_staff:

@@ -78,7 +78,7 @@ def open_intervals(allocation: Allocation) -> None:
                 "currency": currency,
                 "team": allocation.team.slug,
                 "user": allocation.user.username,
-                "project": allocation.spec.get("project", ""),
+                "project": allocation.project,
                 "template": allocation.spec.get("template", ""),
                 "gpu_class": allocation.gpu_class_id or "",
                 "node": allocation.node.name if allocation.node else "",

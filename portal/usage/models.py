@@ -5,7 +5,7 @@ from decimal import Decimal
 from django.db import models
 from django.db.models import F, Q
 
-from portal.accounts.models import Team
+from portal.accounts.models import Team, User
 from portal.lib import clock, ids
 from portal.lib.money import Money
 from portal.quotas.models import gpu_words
@@ -45,7 +45,7 @@ class Price(models.Model):
 
 
 class Budget(models.Model):
-    """What a team may spend in a month, each month anew.
+    """What a team may spend in a month, each month anew; or of it one person, or one project.
 
     `told_level` is the percentage people were told of in `told_month` (its first day).
     """
@@ -54,7 +54,9 @@ class Budget(models.Model):
         NOTIFY = "notify", "Tell its leads and administrators"
         BLOCK_NEW = "block_new", "Tell them, and hold back what is new once it is spent"
 
-    team = models.OneToOneField(Team, primary_key=True, on_delete=models.CASCADE, related_name="budget")
+    team = models.ForeignKey(Team, on_delete=models.CASCADE, related_name="budgets")
+    user = models.ForeignKey(User, null=True, on_delete=models.CASCADE, related_name="budgets")
+    project = models.CharField(max_length=40, blank=True, default="")
     amount = models.DecimalField(max_digits=14, decimal_places=2)
     policy = models.CharField(max_length=10, choices=Policy.choices, default=Policy.NOTIFY)
     told_level = models.PositiveSmallIntegerField(default=0)
@@ -62,10 +64,27 @@ class Budget(models.Model):
     checked_at = models.DateTimeField(null=True)
 
     class Meta:
-        constraints = [models.CheckConstraint(condition=Q(amount__gt=0), name="budget_is_positive")]
+        ordering = ["team__slug", "project", "user__username"]
+        constraints = [
+            models.CheckConstraint(condition=Q(amount__gt=0), name="budget_is_positive"),
+            models.CheckConstraint(condition=Q(user=None) | Q(project=""), name="budget_of_one"),
+            models.UniqueConstraint(fields=["team", "user", "project"], nulls_distinct=False, name="budget_once"),
+        ]
 
     def __str__(self) -> str:
-        return f"{self.team} {self.amount}"
+        return f"{self.whom} {self.amount}"
+
+    @property
+    def whole(self) -> bool:
+        """Whether it is all of the team's."""
+        return self.user_id is None and not self.project
+
+    @property
+    def whom(self) -> str:
+        """Whose it is, in words."""
+        if self.user:
+            return f"{self.user.get_full_name()} in team {self.team.name}"
+        return f"project {self.project} of team {self.team.name}" if self.project else f"team {self.team.name}"
 
 
 class WeekTold(models.Model):

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
 from django.conf import settings
-from django.db.models import F, OuterRef, Subquery
+from django.db.models import F, OuterRef, Q, Subquery
 from django.utils import timezone
 from django.utils.safestring import SafeString
 
@@ -114,17 +114,22 @@ def page(user: User, wanted: Asked) -> dict[str, Any]:
         "export": wanted.link(),
         "saved": saved_views.of(user, PAGE, wanted.query()),
         "query": dict(parse_qsl(wanted.query())),
-        **_budget(wanted),
+        **_budgets(wanted),
     }
 
 
-def _budget(wanted: Asked) -> dict[str, Any]:
-    """Where one team is looked at."""
+def _budgets(wanted: Asked) -> dict[str, Any]:
+    """Of one team, and of the person or project that it is narrowed to; or one's own."""
+    rows = Budget.objects.select_related("team", "user")
+    if wanted.scope.slug == access.MINE:
+        return {"budgets": budgets.stand(rows.filter(user__username=wanted.scope.scope.user))}
     if not wanted.scope.scope.teams:
         return {}
     [slug] = wanted.scope.scope.teams
-    found = Budget.objects.filter(team__slug=slug).select_related("team").first()
-    return {"budget_team": slug, "budget": found, "standing": budgets.standing(found) if found else None}
+    looked_at = Q(user=None, project="") | Q(user__username=wanted.only.get("user", ""))
+    if project := wanted.only.get("project"):
+        looked_at |= Q(project=project)
+    return {"budget_team": slug, "budgets": budgets.stand(rows.filter(looked_at, team__slug=slug))}
 
 
 def _links(wanted: Asked, name: str, known: Mapping[str, str], current: str) -> list[tuple[str, str, bool]]:

@@ -86,3 +86,21 @@ def test_budgets_are_seen_by_leads_and_set_by_administrators(
     for changes in bad:
         assert_problem(ada.put("/budgets/", body | changes), 422, next(iter(changes)))
     assert ada.put("/budgets/", body | {"amount": None}).json()["results"] == []
+
+
+def test_leads_set_budgets_of_people_and_projects(people: People, vera: Caller, caller: Callable[..., Caller]) -> None:
+    luis, oda = caller(people.luis), caller(people.oda)
+    body = {"team": "vision", "amount": "20.00"}
+    for part in ({"user": "vera"}, {"project": "Leaves"}):
+        assert luis.put("/budgets/", body | part).status_code == 200
+        assert_problem(vera.put("/budgets/", body | part), 403)
+        assert_problem(oda.put("/budgets/", body | part), 403)
+    found = [(row["user"], row["project"]) for row in luis.get("/budgets/").json()["results"]]
+    assert sorted(found, key=str) == [("vera", ""), (None, "leaves")]
+    assert [row["user"] for row in vera.get("/budgets/").json()["results"]] == ["vera"]
+    assert oda.get("/budgets/").json()["results"] == []
+    bad = [({"user": "oda"}, "user"), ({"user": "none"}, "user"), ({"project": "a b"}, "project")]
+    for part, field in [*bad, ({"user": "vera", "project": "leaves"}, "project")]:
+        assert_problem(luis.put("/budgets/", body | part), 422, field)
+    removed = luis.put("/budgets/", body | {"project": "LEAVES", "amount": None}).json()["results"]
+    assert [row["user"] for row in removed] == ["vera"]

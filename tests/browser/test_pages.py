@@ -135,7 +135,7 @@ def test_pages_of_administrators(berth: Berth, visit: Visit, inspect: Callable[[
     inspect(page, "budget-mistake")
     page.get_by_label("Amount for a month").fill("2000")
     page.get_by_role("button", name="Save").click()
-    expect(page.get_by_text("The budget of Vision holds from now on.")).to_be_visible()
+    expect(page.get_by_text("The budget of team Vision holds from now on.")).to_be_visible()
     inspect(page, "usage-budget")
     inspect(at(page, "/audit/"), "audit")
     page.get_by_text("What changed").first.click()

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from portal.accounts.actions import hold_back
 from portal.compute import admission, devices, forecast, queue
 from portal.compute.models import Allocation, Node, Size
 from portal.compute.states import Phase
@@ -125,8 +126,7 @@ def test_what_waits_and_who_would_come_are_told(
     with clock.shifted(5 * MINUTE):
         queue.explain([waiting])
     assert waiting.message.endswith("Probably starts within a minute.")
-    waiting.team.held_back = "The budget is spent."
-    waiting.team.save(update_fields=["held_back"])
+    hold_back(waiting.team, "The budget is spent.", actor="test")
     assert queue.explain([waiting]) == {waiting.pk: queue.Place(1, None)}
     assert waiting.message == "The budget is spent. Number 1 in line."
 

@@ -103,7 +103,7 @@ def test_they_are_told_once_that_it_will_not_last(people: People, vision: Team) 
         with at(NOON + timedelta(days=days)):
             budgets.tick()
     assert told(people.luis) == [
-        "If team Vision goes on as in the last days, it spends € 215.00 of its € 200.00 for November 2026, "
+        "At the rate of the last days, team Vision spends € 215.00 of the budget of € 200.00 for November 2026, "
         "and has used it up on 29 November."
     ]
 
@@ -120,9 +120,9 @@ def test_what_is_new_waits_while_the_budget_is_used_up_and_says_so(
         assert admission.admit() == [other.allocation_id]
         waiting = Allocation.objects.get(pk=made.allocation_id)
         queue.explain([waiting])
-        assert waiting.message == "The budget of Vision for November is used up. Number 1 in line."
+        assert waiting.message == "The budget of team Vision for November is used up. Number 1 in line."
         truth = admission.availability(small, people.vera)["small"]
-        assert (truth.state, truth.reason) == ("queue", "The budget of Vision for November is used up.")
+        assert (truth.state, truth.reason) == ("queue", "The budget of team Vision for November is used up.")
         assert admission.availability(small, people.oda)["small"].state == "now"
         budgets.put(vision, Decimal(500), "block_new", actor="ada")
         assert admission.admit() == [made.allocation_id]
@@ -167,8 +167,10 @@ def test_nonsense_is_refused(vision: Team, amount: str) -> None:
 def test_administrators_set_it_on_the_page_and_leads_see_it(people: People, vision: Team) -> None:
     ada, luis = enter(people.ada), enter(people.luis)
     assert "There is none: nobody is told" in luis.get("/usage/?scope=team:vision").content.decode()
-    assert luis.get("/usage/budgets/vision/").status_code == 403
-    assert luis.post("/usage/budgets/vision/", {"amount": "9", "policy": "notify"}).status_code == 403
+    refused = luis.post("/usage/budgets/vision/", {"amount": "9", "policy": "notify"})
+    assert (refused.status_code, "user" in refused.context["form"].errors) == (422, True)
+    assert not Budget.objects.exists()
+    assert [enter(who).get("/usage/budgets/vision/").status_code for who in (people.vera, people.oda)] == [403, 404]
     for amount in ("", "-1", "NaN", "1e309", "x", "0.001"):
         answer = ada.post("/usage/budgets/vision/", {"amount": amount, "policy": "notify"})
         assert answer.status_code == 422
@@ -177,7 +179,10 @@ def test_administrators_set_it_on_the_page_and_leads_see_it(people: People, visi
     page = " ".join(luis.get("/usage/?scope=team:vision").content.decode().split())
     assert "€ 0.00 of € 2,000.00" in page
     assert "it lasts past the month" in page
-    assert ada.post("/usage/budgets/vision/", {"remove": "yes"}).status_code == 302
+    number = {"remove": str(Budget.objects.get().pk)}
+    assert luis.post("/usage/budgets/vision/", number).status_code == 403
+    for post in (number, number, {"remove": "x"}):
+        assert ada.post("/usage/budgets/vision/", post).status_code == 302
     assert not Budget.objects.exists()
     assert ada.get("/usage/budgets/none/").status_code == 404
     assert Client().get("/usage/budgets/vision/").status_code == 302
@@ -191,3 +196,75 @@ def test_looking_once_a_minute_is_enough(vision: Team, django_assert_num_queries
     with at(NOON + timedelta(minutes=2)):
         budgets.tick()
     assert Budget.objects.filter(checked_at__gt=NOON + timedelta(minutes=1)).exists()
+
+
+def test_a_person_and_a_project_have_budgets_of_their_own(people: People, vision: Team, settle: Any) -> None:
+    spend(1, 30)
+    interval(DAY, DAY + 3600, allocation_id="L", quantity=Decimal(40), price_per_hour=Decimal(1), project="leaves")
+    interval(DAY, DAY + 3600, allocation_id="B", quantity=Decimal(50), price_per_hour=Decimal(1), user="luis")
+    interval(DAY, DAY + 3600, allocation_id="R", quantity=Decimal(60), price_per_hour=Decimal(1), team="risk")
+    with at(NOON):
+        of_vera = budgets.put(vision, Decimal(100), "notify", user=people.vera, actor="luis")
+        of_leaves = budgets.put(vision, Decimal(100), "notify", project="Leaves", actor="luis")
+        whole = budgets.put(vision, Decimal(1000), "notify", actor="ada")
+        found = [(one.whom, budgets.standing(one).spent.amount) for one in (of_vera, of_leaves, whole)]
+    assert found == [
+        ("Vera Rosén in team Vision", Decimal(70)),
+        ("project leaves of team Vision", Decimal(40)),
+        ("team Vision", Decimal(120)),
+    ]
+    [said] = told(people.vera)
+    assert said == "Vera Rosén in team Vision has spent 50 % of the budget of € 100.00 for November 2026."
+    assert told(people.luis) == told(people.vera)
+    assert told(people.ada) == []
+
+
+def test_only_what_is_of_it_waits_while_it_is_used_up(
+    people: People, vision: Team, make_workspace: Callable[..., Any]
+) -> None:
+    interval(0, 3600, quantity=Decimal(60), price_per_hour=Decimal(1), project="leaves")
+    small = list(Size.objects.filter(slug="small"))
+    with at(NOON):
+        budgets.put(vision, Decimal(50), "block_new", project="leaves", actor="luis")
+        held, other, none = (make_workspace(project=project) for project in ("Leaves", "soil", ""))
+        lead = make_workspace(people.luis, project="leaves")
+        assert set(admission.admit()) == {other.allocation_id, none.allocation_id}
+        waiting = Allocation.objects.get(pk=held.allocation_id)
+        queue.explain([waiting])
+        why = "The budget of project leaves of team Vision for November is used up."
+        assert waiting.message.startswith(why)
+        for project, state in (("leaves", "queue"), ("soil", "now"), ("", "now")):
+            assert admission.availability(small, people.vera, project=project)["small"].state == state
+        assert admission.availability(small, people.vera, project="leaves")["small"].reason == why
+        assert admission.availability(small, people.oda, project="leaves")["small"].state == "now"
+        budgets.remove(vision, project="leaves", actor="luis")
+        assert set(admission.admit()) == {held.allocation_id, lead.allocation_id}
+        budgets.put(vision, Decimal(50), "block_new", user=people.vera, actor="luis")
+        mine, theirs = make_workspace(), make_workspace(people.luis)
+        assert admission.admit() == [theirs.allocation_id]
+        assert admission.availability(small, people.vera)["small"].reason.startswith("The budget of Vera Rosén in team")
+        budgets.put(vision, Decimal(500), "block_new", user=people.vera, actor="luis")
+        assert admission.admit() == [mine.allocation_id]
+
+
+def test_a_lead_divides_on_the_page_and_each_sees_their_own(people: People, vision: Team) -> None:
+    luis, vera, address = enter(people.luis), enter(people.vera), "/usage/budgets/vision/"
+    both = {"user": "vera", "project": "leaves", "amount": "20", "policy": "notify"}
+    for wrong, field in (
+        ({}, "project"),
+        ({"user": "oda", "project": ""}, "user"),
+        ({"user": "", "project": "a b"}, "project"),
+    ):
+        answer = luis.post(address, both | wrong)
+        assert (answer.status_code, field in answer.context["form"].errors) == (422, True)
+    for part in ({"project": ""}, {"user": ""}, {"user": "", "amount": "30"}):
+        assert luis.post(address, both | part).status_code == 302
+    page = " ".join(luis.get(address).content.decode().split())
+    assert "Vera Rosén in team Vision</b>: € 0.00 of € 20.00" in page
+    assert "Project leaves of team Vision</b>: € 0.00 of € 30.00" in page
+    assert "Vera Rosén in team Vision" in vera.get("/usage/?scope=me").content.decode()
+    narrowed = luis.get("/usage/?scope=team:vision&project=leaves").content.decode()
+    assert "Project leaves of team Vision" in narrowed and "Vera Rosén in team Vision" not in narrowed
+    gone = Budget.objects.get(project="leaves")
+    assert luis.post(address, {"remove": str(gone.pk)}).status_code == 302
+    assert [one.user for one in Budget.objects.all()] == [people.vera]

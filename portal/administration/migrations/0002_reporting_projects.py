@@ -1,4 +1,4 @@
-"""What the views of usage, workspaces and jobs show has a project, as the last column: who may read them still may."""
+"""What the views show has a project, and a budget may be a person's. Columns come last: who may read them still may."""
 
 from django.db import migrations
 
@@ -47,8 +47,14 @@ FROM jobs_job AS job
 JOIN accounts_team AS team ON team.id = job.team_id
 JOIN accounts_user AS person ON person.id = job.owner_id
 JOIN environments_templateversion AS version ON version.id = job.version_id;
+
+CREATE OR REPLACE VIEW reporting.budgets AS
+SELECT team.slug AS team, amount, policy, person.username AS "user", project
+FROM usage_budget AS budget
+JOIN accounts_team AS team ON team.id = budget.team_id
+LEFT JOIN accounts_user AS person ON person.id = budget.user_id;
 """
-NO_VIEWS = "DROP VIEW reporting.usage, reporting.usage_by_day, reporting.workspaces, reporting.jobs;"
+NO_VIEWS = "DROP VIEW reporting.usage, reporting.usage_by_day, reporting.workspaces, reporting.jobs, reporting.budgets;"
 
 
 class Migration(migrations.Migration):
@@ -56,6 +62,6 @@ class Migration(migrations.Migration):
         ("administration", "0001_reporting"),
         ("environments", "0005_project"),
         ("jobs", "0003_project"),
-        ("usage", "0007_projects"),
+        ("usage", "0008_budgets_of_parts"),
     ]
     operations = [migrations.RunSQL(VIEWS, NO_VIEWS)]
