@@ -1,7 +1,8 @@
 """What something costs: per hour before it runs, so far while it runs."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from datetime import datetime
 from decimal import Decimal
 
 from django.conf import settings
@@ -41,6 +42,15 @@ def so_far(owner_ids: Iterable[str]) -> dict[str, Money]:
     for owner_id, held, hourly, start, end in rows:
         totals[owner_id] += amount(held, max(int(((end or now) - start).total_seconds()), 0), hourly)
     return {owner_id: Money(total, settings.CURRENCY) for owner_id, total in totals.items()}
+
+
+def since(moments: Mapping[str, datetime]) -> dict[str, Money]:
+    """By allocation, what the time since that moment costs at what it costs now. One query."""
+    now, spent = clock.now(), dict.fromkeys(moments, Decimal(0))
+    rows = UsageInterval.objects.filter(allocation_id__in=list(moments), ended_at=None)
+    for pk, held, hourly in rows.values_list("allocation_id", "quantity", "price_per_hour"):
+        spent[pk] += amount(held, int((now - moments[pk]).total_seconds()), hourly)
+    return {pk: Money(cost, settings.CURRENCY) for pk, cost in spent.items()}
 
 
 def current_rate(user: str) -> Money:

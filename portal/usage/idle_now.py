@@ -2,17 +2,13 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from decimal import Decimal
-
-from django.conf import settings
-from django.db.models import F, Sum
 
 from portal.compute import owners
 from portal.compute.models import Allocation
 from portal.compute.states import Desired, Phase
 from portal.lib import clock
 from portal.lib.money import Money
-from portal.usage.models import UsageInterval
+from portal.usage import costs
 from portal.usage.reports import Scope
 
 LEAST = timedelta(hours=1)
@@ -38,7 +34,7 @@ def idle(scope: Scope) -> list[Idle]:
     rows = list(scope.allocations(running).select_related("user").defer("spec"))
     subjects = owners.subjects(rows)
     since = {row.pk: at for row in rows if (at := subjects[row.owner_id].idle_since) and now - at >= LEAST}
-    rates = _rates(list(since))
+    spent = costs.since(since)
     found = [
         Idle(
             allocation=row.pk,
@@ -46,20 +42,9 @@ def idle(scope: Scope) -> list[Idle]:
             url=subjects[row.owner_id].url,
             who=row.user.get_full_name(),
             since=since[row.pk],
-            cost=Money(rates.get(row.pk, Decimal()) * _hours(now - since[row.pk]), settings.CURRENCY),
+            cost=spent[row.pk],
         )
         for row in rows
         if row.pk in since
     ]
     return sorted(found, key=lambda one: (-one.cost.amount, one.since))[:SHOWN]
-
-
-def _rates(allocation_ids: list[str]) -> dict[str, Decimal]:
-    """What each costs per hour."""
-    open_now = UsageInterval.objects.filter(allocation_id__in=allocation_ids, ended_at=None).order_by()
-    per_hour = Sum(F("quantity") * F("price_per_hour"))
-    return dict(open_now.values_list("allocation_id").annotate(per_hour=per_hour))
-
-
-def _hours(time: timedelta) -> Decimal:
-    return Decimal(int(time.total_seconds())) / 3600

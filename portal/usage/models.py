@@ -51,7 +51,7 @@ class Budget(models.Model):
     """
 
     class Policy(models.TextChoices):
-        NOTIFY = "notify", "Tell its leads and administrators"
+        NOTIFY = "notify", "Tell people"
         BLOCK_NEW = "block_new", "Tell them, and hold back what is new once it is spent"
 
     team = models.ForeignKey(Team, on_delete=models.CASCADE, related_name="budgets")
@@ -64,7 +64,7 @@ class Budget(models.Model):
     checked_at = models.DateTimeField(null=True)
 
     class Meta:
-        ordering = ["team__slug", "project", "user__username"]
+        ordering = ["team__slug", "project", F("user__username").asc(nulls_first=True)]
         constraints = [
             models.CheckConstraint(condition=Q(amount__gt=0), name="budget_is_positive"),
             models.CheckConstraint(condition=Q(user=None) | Q(project=""), name="budget_of_one"),

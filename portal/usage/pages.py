@@ -20,7 +20,7 @@ from portal.compute.states import Phase
 from portal.lib import clock, plots, words
 from portal.lib.money import Money
 from portal.quotas.models import gpu_words
-from portal.usage import access, budgets, idle_now, periods, reports
+from portal.usage import access, budgets, idle_now, periods, reports, unseen
 from portal.usage.models import Budget
 from portal.usage.reports import GROUPS, Scope, Sum
 
@@ -103,6 +103,7 @@ def page(user: User, wanted: Asked) -> dict[str, Any]:
         "hours": whole.hours,
         "waits": _waits(scope, period),
         "idle": idle_now.idle(wanted.scope.scope),
+        "unseen": unseen.unseen(wanted.scope.scope),
         "looks_after": wanted.scope.slug != access.MINE,
         "bars": _bars(wanted, period.step, steps, by_step, names),
         "legend": _legend(names),
@@ -281,5 +282,5 @@ def lines(wanted: Asked) -> list[list[str]]:
 def title(wanted: Asked) -> str:
     period = periods.named(wanted.period)
     last = min(period.last, clock.now().astimezone(UTC).date())
-    first, until = periods.midnight(period.first), periods.midnight(last)
-    return f"{wanted.scope.label}, {words.day(first)} to {words.day(until)}"
+    days = dict.fromkeys(words.day(periods.midnight(day)) for day in (period.first, last))
+    return f"{wanted.scope.label}, {' to '.join(days)}"

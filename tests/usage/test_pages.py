@@ -12,6 +12,7 @@ from django.test import Client
 
 from environments import actions
 from environments.models import Workspace
+from portal.compute.models import Allocation
 from portal.lib import clock
 from portal.lib.spreadsheets import lines
 from tests.conftest import People
@@ -106,6 +107,19 @@ def test_what_runs_and_does_nothing_is_shown_with_what_that_costs_to_who_may_end
         assert "does nothing" not in shown(enter(user))
     Workspace.objects.filter(pk=other.pk).update(idle_since=None)
     assert "does nothing" not in shown(enter(people.ada))
+
+
+def test_what_counts_and_was_not_seen_lately_is_listed_with_what_is_not_sure(people: People, used: Any) -> None:
+    *_, other = used
+    rows = Allocation.objects.filter(pk=other.allocation_id)
+    rows.update(confirmed_at=clock.now() - timedelta(hours=2))
+    for user in (people.ada, people.oda):
+        page = shown(enter(user)).partition("Counts, but was not seen lately")[2].partition("Spent each day")[0]
+        assert all(said in page for said in (other.name, "Oda Berg", "€ 0.06")), page
+        assert "/stop/" not in page
+    assert "not seen lately" not in shown(enter(people.luis))
+    rows.update(confirmed_at=clock.now() - timedelta(minutes=1))
+    assert "not seen lately" not in shown(enter(people.ada))
 
 
 def test_a_view_is_saved_shown_and_forgotten(people: People, used: Any) -> None:

@@ -28,7 +28,12 @@ class Migration(migrations.Migration):
     operations = [
         migrations.AlterModelOptions(
             name='budget',
-            options={'ordering': ['team__slug', 'project', 'user__username']},
+            options={'ordering': ['team__slug', 'project', models.OrderBy(models.F('user__username'), nulls_first=True)]},
+        ),
+        migrations.AlterField(
+            model_name='budget',
+            name='policy',
+            field=models.CharField(choices=[('notify', 'Tell people'), ('block_new', 'Tell them, and hold back what is new once it is spent')], default='notify', max_length=10),
         ),
         migrations.SeparateDatabaseAndState(
             [migrations.RunSQL(FORWARD, BACKWARD)],
