@@ -158,8 +158,12 @@ def left_by_catalog(catalog_files: Any, django_db_setup: None, django_db_blocker
 
 @pytest.fixture
 def catalog(db: None, left_by_catalog: Any) -> None:
-    """It is published, its images are ready, and one node has room."""
+    """It is published, its images are ready, and one node, seen just now, has room."""
+    from portal.compute.models import Node
+    from portal.lib import clock
+
     left_by_catalog.insert()
+    Node.objects.update(seen_at=clock.now())
 
 
 @pytest.fixture

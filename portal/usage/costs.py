@@ -45,8 +45,10 @@ def so_far(owner_ids: Iterable[str]) -> dict[str, Money]:
 
 
 def since(moments: Mapping[str, datetime]) -> dict[str, Money]:
-    """By allocation, what the time since that moment costs at what it costs now. One query."""
+    """By allocation, what the time since that moment costs at what it costs now. At most one query."""
     now, spent = clock.now(), dict.fromkeys(moments, Decimal(0))
+    if not moments:
+        return {}
     rows = UsageInterval.objects.filter(allocation_id__in=list(moments), ended_at=None)
     for pk, held, hourly in rows.values_list("allocation_id", "quantity", "price_per_hour"):
         spent[pk] += amount(held, int((now - moments[pk]).total_seconds()), hourly)

@@ -20,7 +20,7 @@ from portal.compute.states import Phase
 from portal.lib import clock, plots, words
 from portal.lib.money import Money
 from portal.quotas.models import gpu_words
-from portal.usage import access, budgets, idle_now, periods, reports, unseen
+from portal.usage import access, budgets, periods, reports, running_now
 from portal.usage.models import Budget
 from portal.usage.reports import GROUPS, Scope, Sum
 
@@ -102,8 +102,7 @@ def page(user: User, wanted: Asked) -> dict[str, Any]:
         "per_hour": _money(reports.rate(scope)),
         "hours": whole.hours,
         "waits": _waits(scope, period),
-        "idle": idle_now.idle(wanted.scope.scope),
-        "unseen": unseen.unseen(wanted.scope.scope),
+        "running": running_now.running(wanted.scope.scope),
         "looks_after": wanted.scope.slug != access.MINE,
         "bars": _bars(wanted, period.step, steps, by_step, names),
         "legend": _legend(names),

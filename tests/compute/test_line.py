@@ -71,7 +71,7 @@ def test_a_team_with_twice_the_share_gets_twice_as_much(people: People, ask: Ask
     assert order()[:7] == [vision[0], risk[0], vision[1], vision[2], risk[1], vision[3], vision[4]]
 
 
-def test_what_a_team_had_counts_and_half_of_it_a_week_later(people: People, ask: Ask) -> None:
+def test_what_a_team_had_counts_and_half_of_it_a_week_later(people: People, ask: Ask, standing_still: None) -> None:
     ran(ask(people.vera), hours=10)
     [had] = shares.had().values()
     weight = 1 + 2 / 4  # one core and 2 GiB
