@@ -6,7 +6,7 @@ open are at every moment the whole ledger, each interval once.
 """
 
 import logging
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -98,9 +98,7 @@ SELECT count(*) FROM (
 ) AS different
 """
 
-MARK = """
-INSERT INTO usage_unsummed SELECT id FROM usage_usageinterval WHERE ended_at IS NOT NULL ON CONFLICT DO NOTHING
-"""
+UNMARKED = "NOT EXISTS (SELECT FROM usage_unsummed WHERE interval_id = id)"
 
 
 def _pieces(kind: Kind, which: str) -> str:
@@ -143,26 +141,31 @@ def add_up(batch: int = BATCH) -> int:
 def differences() -> dict[str, int]:
     """By kind, how many totals are not the sum of the intervals they stand for; kinds that are right are left out."""
     found = {}
-    which = "NOT EXISTS (SELECT FROM usage_unsummed WHERE interval_id = id)"
     with connection.cursor() as cursor:
         for kind in KINDS:
-            pieces = _pieces(kind, which)
+            pieces = _pieces(kind, UNMARKED)
             cursor.execute(DIFFERENCES.format(columns=_columns(), pieces=pieces, name=kind.name))
             found[kind.name] = cursor.fetchone()[0]
     return {name: count for name, count in found.items() if count}
 
 
 @transaction.atomic
-def forget() -> None:
-    """All totals; every closed interval waits to be added up again. Until then answers come from the ledger itself."""
+def rebuild(told: Callable[[str], object] = str) -> None:
+    """All totals anew; `told` is called with the name of each kind as it is done. Nothing is seen before all are.
+
+    What closes meanwhile keeps its mark, so that no kind has it.
+    """
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
         cursor.execute("DELETE FROM usage_usagetotal")
-        cursor.execute(MARK)
+        cursor.execute("DELETE FROM usage_unsummed")
+        for kind in KINDS:
+            cursor.execute(ADD.format(columns=_columns(), pieces=_pieces(kind, UNMARKED)))
+            told(kind.name)
 
 
 def check() -> None:
     """Totals that differ from the ledger are a fault in Berth: it is logged, and all are made anew."""
     if found := differences():
         logger.error("totals of usage differed from the ledger and are made anew: %s", found)
-        forget()
+        rebuild()

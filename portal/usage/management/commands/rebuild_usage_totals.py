@@ -1,21 +1,15 @@
-"""`manage.py rebuild_usage_totals`: totals of usage are forgotten and added up from the ledger again."""
+"""`manage.py rebuild_usage_totals`: totals of usage are added up from the ledger again."""
 
 from typing import Any
 
 from django.core.management.base import BaseCommand
 
 from portal.usage import totals
-from portal.usage.models import Unsummed
-
-BATCH = 50_000
 
 
 class Command(BaseCommand):
-    help = "Make all totals of usage anew from the intervals. Pages stay right meanwhile, and may be slow."
+    help = "Make all totals of usage anew from the intervals. Pages show the old ones until it is done."
 
     def handle(self, *args: Any, **options: Any) -> None:
-        totals.forget()
-        whole, done = Unsummed.objects.count(), 0
-        while Unsummed.objects.exists():
-            done += totals.add_up(BATCH)  # of what a worker adds up meanwhile nothing is left to do
-            self.stdout.write(f"{done:,} of {whole:,} intervals")
+        names = [kind.name for kind in totals.KINDS]
+        totals.rebuild(lambda name: self.stdout.write(f"{name} ({names.index(name) + 1} of {len(names)})"))
