@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 
 from runtimes.base import LogLine
+from runtimes.hardening import LOG_FILE_MIB
 from runtimes.lines import LineSplitter
 
-_REMEMBERED = 200_000
-"""More than an engine writes in a second, and than fit into one of its log files."""
+_REMEMBERED = LOG_FILE_MIB * 1024**2 // 64
+"""As many as fit into one of the engine's files, all of which it may send again; there no line takes less."""
 _OVERLAP = timedelta(seconds=1)
 _UNREAD = 8 * 1024**2
 """Bytes behind the container, in the engine's file, after which a follower had better ask for what there is."""

@@ -5,6 +5,8 @@ from typing import Any
 from runtimes.base import FILES, HOST, SIMULATED, Mount, Spec
 
 USER = "1000:1000"
+LOG_FILE_MIB = 20
+"""Of the three files that an engine keeps of what a container writes."""
 
 
 def container_config(spec: Spec) -> dict[str, Any]:
@@ -57,7 +59,7 @@ def _host_config(spec: Spec) -> dict[str, Any]:
         "ShmSize": spec.shm,
         "Tmpfs": {"/tmp": f"rw,exec,nosuid,nodev,size={spec.tmp},mode=1777"},
         "Init": True,
-        "LogConfig": {"Type": "json-file", "Config": {"max-size": "20m", "max-file": "3"}},
+        "LogConfig": {"Type": "json-file", "Config": {"max-size": f"{LOG_FILE_MIB}m", "max-file": "3"}},
         "RestartPolicy": {"Name": "no"},
         "AutoRemove": False,
         "PublishAllPorts": False,

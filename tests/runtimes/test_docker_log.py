@@ -1,5 +1,6 @@
 """The engine's frames of a log: each counts once, in whatever pieces and repetitions they arrive."""
 
+import json
 import time
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
@@ -9,6 +10,7 @@ import pytest
 from runtimes import docker_log
 from runtimes.base import LogLine
 from runtimes.docker_log import MISSING, DockerLog
+from runtimes.hardening import LOG_FILE_MIB
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -63,6 +65,24 @@ def test_many_quick_lines_before_a_hang_up_are_not_given_twice() -> None:
     assert len(_read(log, *frames)) == 50_000
     log.start_again()
     assert _read(log, *frames) == []
+
+
+def test_all_that_one_file_holds_is_remembered() -> None:
+    """An engine that hears late of a file it has changed already sends all of that once more."""
+    row = {"log": "\n", "stream": "stdout", "time": "2026-12-01T18:06:11.690995Z"}
+    in_a_file = LOG_FILE_MIB * 1024**2 // len(json.dumps(row, separators=(",", ":")) + "\n")
+    assert in_a_file <= docker_log._REMEMBERED
+
+
+@pytest.mark.parametrize("before", [1000, 1999, 2000, 2001, 2500])
+def test_as_many_as_are_remembered_are_given_once_and_count_once(before: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(docker_log, "_REMEMBERED", 1000)
+    frames = [_frame(S + number, f"{number}\n") for number in range(before)]
+    read: list[int] = []
+    log = DockerLog(None, lambda moment, size: read.append(1 if moment else 0))
+    found = _read(log, *frames, *frames[-1000:], _frame(2 * S, "more\n"))
+    assert found == [*map(str, range(before)), "more"]
+    assert sum(read) == before + 1
 
 
 def test_the_last_line_needs_no_end() -> None:
