@@ -36,8 +36,11 @@ class Kind:
 
 PEOPLE = ("team", "user", "project", "template", "gpu_class", "owner_kind")
 KINDS = (
+    Kind("gpu-month", "month", ("gpu_class",)),
     Kind("node-month", "month", ("node",)),
+    Kind("team-only-month", "month", ("team",)),
     Kind("user-month", "month", ("user",)),
+    Kind("user-template-month", "month", ("user", "template")),
     Kind("team-month", "month", ("team", "project", "template", "gpu_class", "owner_kind")),
     Kind("month", "month", PEOPLE),
     Kind("node-day", "day", ("node",)),
