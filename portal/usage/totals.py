@@ -44,6 +44,7 @@ KINDS = (
     Kind("team-month", "month", ("team", "project", "template", "gpu_class", "owner_kind")),
     Kind("month", "month", PEOPLE),
     Kind("node-day", "day", ("node",)),
+    Kind("template-day", "day", ("template", "gpu_class", "owner_kind")),
     Kind("day", "day", PEOPLE),
     Kind("hour", "hour", ()),
 )

@@ -127,7 +127,7 @@ def test_the_command_makes_them_anew(capsys: pytest.CaptureFixture[str]) -> None
     a_ledger()
     UsageTotal.objects.create(kind="day", started_at=T0, cpu=1, memory=1, gpu=1, spent=1)
     call_command("rebuild_usage_totals")
-    assert "hour (10 of 10)" in capsys.readouterr().out
+    assert "hour (11 of 11)" in capsys.readouterr().out
     assert totals.differences() == {} and not Unsummed.objects.exists()
 
 
