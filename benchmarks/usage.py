@@ -35,7 +35,7 @@ OTHERS = {
 
 def measure(rounds: int, intervals: int) -> Result:
     with berth.running({"BERTH_RUNTIME": "fake"}, processes=SERVERS) as own:
-        say(f"Making {intervals:,} intervals of three years and adding them up; 10 million take about an hour")
+        say(f"Making {intervals:,} intervals of three years and adding them up; 10 million take an hour or more")
         facts = json.loads(own.python("-m", "benchmarks.usage_rows", str(intervals)).splitlines()[-1])
         cookies = {who: own.cookie(who) for who in ("scientist", "lead", "admin")}
         most = partial(milliseconds, own, turn=TURN, rank=TURN - 2)

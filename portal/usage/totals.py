@@ -154,7 +154,7 @@ def differences() -> dict[str, int]:
 
 
 @transaction.atomic
-def rebuild(told: Callable[[str], object] = str) -> None:
+def rebuild(told: Callable[[str], None] = lambda name: None) -> None:
     """All totals anew; `told` is called with the name of each kind as it is done. Nothing is seen before all are.
 
     What closes meanwhile keeps its mark, so that no kind has it.

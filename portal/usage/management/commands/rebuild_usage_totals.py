@@ -12,4 +12,8 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         names = [kind.name for kind in totals.KINDS]
-        totals.rebuild(lambda name: self.stdout.write(f"{name} ({names.index(name) + 1} of {len(names)})"))
+
+        def told(name: str) -> None:
+            self.stdout.write(f"{name} ({names.index(name) + 1} of {len(names)})")
+
+        totals.rebuild(told)
