@@ -175,6 +175,7 @@ class UsageTotal(models.Model):
     gpu_class = models.CharField(max_length=40)
     owner_kind = models.CharField(max_length=20)
     node = models.CharField(max_length=200)
+    currency = models.CharField(max_length=3, default="")
     cpu = models.DecimalField(max_digits=40, decimal_places=4)
     memory = models.DecimalField(max_digits=40, decimal_places=4)
     gpu = models.DecimalField(max_digits=40, decimal_places=4)
@@ -183,8 +184,19 @@ class UsageTotal(models.Model):
     class Meta:
         constraints = [
             models.UniqueConstraint(
-                fields=["kind", "started_at", "team", "user", "project", "template", "gpu_class", "owner_kind", "node"],
                 name="usage_total_once",
+                fields=[
+                    "kind",
+                    "started_at",
+                    "team",
+                    "user",
+                    "project",
+                    "template",
+                    "gpu_class",
+                    "owner_kind",
+                    "node",
+                    "currency",
+                ],
             ),
         ]
         indexes = [

@@ -22,7 +22,7 @@ from portal.lib.money import Money
 from portal.quotas.models import gpu_words
 from portal.usage import access, budgets, periods, reports, running_now
 from portal.usage.models import Budget
-from portal.usage.reports import GROUPS, Scope, Sum
+from portal.usage.reports import Scope, Sum
 
 PAGE = "usage"
 LAYERS = 5
@@ -75,7 +75,7 @@ def asked(user: User, query: Mapping[str, str]) -> Asked:
     scope = access.chosen(user, query.get("scope") or access.first_shown(user))
     period = query.get("period", "month")
     by = query.get("by", "template" if scope.slug == access.MINE else "user")
-    only = {name: query[name][:200] for name in GROUPS if name in query and "\0" not in query[name]}
+    only = {name: query[name][:200] for name in BY if name in query and "\0" not in query[name]}
     return Asked(scope, period if period in periods.PERIODS else "month", by if by in BY else "user", only)
 
 

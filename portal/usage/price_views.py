@@ -92,7 +92,7 @@ def _answer(request: HttpRequest) -> Answer:
     month = MonthForm(query)
     held = what_if.held(periods.month_named(month.cleaned_data["month"])) if month.is_valid() else []
     current = prices(clock.now())
-    skus = sorted({*current, *(row.sku for row in held)})
+    skus = sorted({*current, *(sku for row in held for sku in row.quantities)})
     form = PricesForm({sku: words.plain(current[sku][0]) for sku in skus} | query, skus)
     counted = [row for row in held if row.currency == settings.CURRENCY]
     rows = what_if.compared(counted, form.per_hour) if form.is_valid() else []

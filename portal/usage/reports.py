@@ -32,6 +32,7 @@ GROUPS = {
     "node": "node",
     "kind": "owner_kind",
     "owner": "owner_id",
+    "currency": "currency",
 }
 """What sums may be asked by, and the column of each: what the row said when it was opened."""
 

@@ -41,7 +41,7 @@ KINDS = (
     Kind("team-only-month", "month", ("team",)),
     Kind("user-month", "month", ("user",)),
     Kind("user-template-month", "month", ("user", "template")),
-    Kind("team-month", "month", ("team", "project", "template", "gpu_class", "owner_kind")),
+    Kind("team-month", "month", ("team", "project", "template", "gpu_class", "owner_kind", "currency")),
     Kind("month", "month", PEOPLE),
     Kind("node-day", "day", ("node",)),
     Kind("template-day", "day", ("template", "gpu_class", "owner_kind")),
@@ -50,7 +50,7 @@ KINDS = (
 )
 """The first that answers is the cheapest. Hours of each person would be more rows than there are intervals."""
 
-COLUMNS = (*PEOPLE, "node")
+COLUMNS = (*PEOPLE, "node", "currency")
 
 
 def answering(edges: Sequence[datetime], columns: Collection[str]) -> Kind | None:
@@ -157,14 +157,16 @@ def differences() -> dict[str, int]:
 def rebuild(told: Callable[[str], None] = lambda name: None) -> None:
     """All totals anew; `told` is called with the name of each kind as it is done. Nothing is seen before all are.
 
-    What closes meanwhile keeps its mark, so that no kind has it.
+    What closes meanwhile keeps its mark, so that no kind has it. They are written in the order of time, as ticks do,
+    so that a month lies together on disk.
     """
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
         cursor.execute("DELETE FROM usage_usagetotal")
         cursor.execute("DELETE FROM usage_unsummed")
         for kind in KINDS:
-            cursor.execute(ADD.format(columns=_columns(), pieces=_pieces(kind, UNMARKED)))
+            in_order = _pieces(kind, UNMARKED) + " ORDER BY begins"
+            cursor.execute(ADD.format(columns=_columns(), pieces=in_order))
             told(kind.name)
 
 

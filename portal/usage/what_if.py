@@ -2,27 +2,21 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from decimal import Decimal
 
-from django.db.models import DecimalField, F, Q, Sum, Value
-from django.db.models.functions import Coalesce, Greatest, Least
-
-from portal.lib import clock
+from portal.usage import reports
 from portal.usage.costs import SECONDS_PER_HOUR
 from portal.usage.metering import sku_of
-from portal.usage.models import UsageInterval
-from portal.usage.statements import Seconds
+from portal.usage.reports import Bucket, Scope
 
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """What a team held of one SKU. `quantity` is quantity × seconds, `spent` the same times the price: exact."""
+    """What a team held and paid in one currency. `quantities` are quantity × seconds by SKU, `spent` as in Sum."""
 
     team: str
     currency: str
-    sku: str
-    quantity: Decimal
+    quantities: Mapping[str, Decimal]
     spent: Decimal
 
 
@@ -47,19 +41,13 @@ class Compared:
         return (self.other - self.spent) / SECONDS_PER_HOUR
 
 
-def held(month: tuple[datetime, datetime]) -> list[Held]:
-    """In that month; open intervals count up to now. One query."""
-    first, last = month
-    until = min(clock.now().replace(microsecond=0), last)
-    overlap = Q(ended_at=None) | Q(ended_at__gt=first)
-    rows = UsageInterval.objects.filter(overlap, started_at__lt=until).order_by()
-    stop = Least(Coalesce("ended_at", Value(until)), Value(until))
-    quantity = F("quantity") * Seconds(stop - Greatest("started_at", Value(first)))
-    exact = DecimalField(max_digits=40, decimal_places=10)
-    sums = {"held": Sum(quantity, output_field=exact)}
-    sums |= {"spent": Sum(quantity * F("price_per_hour"), output_field=exact)}
-    grouped = rows.values_list("team", "currency", "meter", "gpu_class").annotate(**sums)
-    return [Held(team, currency, sku_of(meter, gpu), *both) for team, currency, meter, gpu, *both in grouped]
+def held(month: Bucket) -> list[Held]:
+    """In that month, with each GPU class for itself; open intervals count up to now. One query."""
+    found = reports.sums(Scope(), [month], ["team", "currency", "gpu_class"])
+    return [
+        Held(team, currency, {sku_of(meter, gpu_class): held for meter, held in one.held.items()}, one.spent)
+        for (_, (team, currency, gpu_class)), one in found.items()
+    ]
 
 
 def compared(rows: Iterable[Held], per_hour: Mapping[str, Decimal]) -> list[Compared]:
@@ -67,7 +55,8 @@ def compared(rows: Iterable[Held], per_hour: Mapping[str, Decimal]) -> list[Comp
     sums: dict[str, Compared] = {}
     for row in rows:
         one = sums.get(row.team, Compared(row.team, Decimal(0), Decimal(0)))
-        sums[row.team] = Compared(row.team, one.spent + row.spent, one.other + row.quantity * per_hour[row.sku])
+        other = sum((quantity * per_hour[sku] for sku, quantity in row.quantities.items()), one.other)
+        sums[row.team] = Compared(row.team, one.spent + row.spent, other)
     return sorted(sums.values(), key=lambda one: (-one.spent, one.team))
 
 

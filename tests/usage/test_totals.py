@@ -25,6 +25,7 @@ pytestmark = pytest.mark.django_db
 DAY = 24 * 3600
 YEAR = Period(date(2026, 1, 1), date(2026, 12, 31))
 NARROW = Scope(only={"template": ("r", "python"), "kind": "job"})
+AS_PRICED = ["team", "currency", "gpu_class"]
 SCOPES = [Scope(), Scope(user="vera"), Scope(teams=("vision",)), NARROW]
 
 
@@ -57,6 +58,7 @@ def a_ledger() -> None:
             gpu_class=["", "a100"][n % 7 // 5],
             node=f"node-{n % 4}",
             owner_kind=["job", "workspace"][n % 3 // 2],
+            currency=["EUR", "USD"][n % 13 // 12],
         )
     interval(0, None, allocation_id="open")
 
@@ -69,7 +71,7 @@ def answers() -> list[Any]:
         reports.sums(scope, periods.buckets(period, step), groups)
         for scope in SCOPES
         for period, step in steps
-        for groups in ([], *([name] for name in GROUPS), ["team", "user"], ["user", "node"])
+        for groups in ([], *([name] for name in GROUPS), ["team", "user"], ["user", "node"], AS_PRICED)
     ]
 
 
