@@ -28,7 +28,7 @@ PEOPLE = (
 )
 LOAD = """
 INSERT INTO usage_usageinterval (id, allocation_id, owner_kind, owner_id, meter, quantity, started_at, ended_at,
-    price_per_hour, currency, team, "user", project, template, gpu_class, node)
+    price_per_hour, currency, team, "user", project, template, gpu_class, node, measured, used)
 SELECT lpad((run * 4 + number)::text, 26, '0'), lpad(run::text, 26, '0'),
     CASE WHEN job THEN 'job' ELSE 'workspace' END,
     CASE WHEN job THEN lpad(run::text, 26, 'J') ELSE lpad((person * 3 + run %% 3)::text, 26, 'W') END,
@@ -38,7 +38,8 @@ SELECT lpad((run * 4 + number)::text, 26, '0'), lpad(run::text, 26, '0'),
     CASE person WHEN 0 THEN 'scientist' ELSE 'person-' || person END,
     CASE run %% 4 WHEN 0 THEN '' ELSE 'project-' || person %% 3 + run %% 2 END,
     'template-' || (person + run %% 3) %% 12,
-    CASE WHEN gpu THEN 'class-' || person %% 3 ELSE '' END, 'node-' || run %% 40
+    CASE WHEN gpu THEN 'class-' || person %% 3 ELSE '' END, 'node-' || run %% 40,
+    (ARRAY[4, 0, 1])[number] * lasted, (ARRAY[4, 0, 1])[number] * lasted * random()
 FROM (
     SELECT run, floor(5000 * power(random(), 1.5))::int AS person, random() < 0.6 AS job, random() < 0.3 AS gpu,
         %(until)s - interval '1095 days' + interval '1095 days' * (run::float8 / %(runs)s) AS exact,

@@ -83,8 +83,18 @@ class Observer(Protocol):
     def __call__(self, allocation: Allocation, transition: Transition) -> None: ...
 
 
+class Meter(Protocol):
+    """Hears what each running allocation used in so many seconds, whoever owns it (metering does).
+
+    `used` is in core-seconds (`cpu`) and device-seconds (`gpu`); what nobody measured is not in it.
+    """
+
+    def __call__(self, allocation: Allocation, seconds: float, used: Mapping[str, float]) -> None: ...
+
+
 _owners: dict[str, Owner] = {}
 _observers: list[Observer] = []
+_meters: list[Meter] = []
 
 
 def register(kind: str, owner: Owner) -> None:
@@ -94,6 +104,11 @@ def register(kind: str, owner: Owner) -> None:
 def observe(observer: Observer) -> None:
     if observer not in _observers:
         _observers.append(observer)
+
+
+def measure(meter: Meter) -> None:
+    if meter not in _meters:
+        _meters.append(meter)
 
 
 def preemptible() -> list[str]:
@@ -121,3 +136,8 @@ def tell(allocation: Allocation, transition: Transition) -> None:
     for observer in _observers:
         observer(allocation, transition)
     owner_of(allocation).moved(allocation, transition)
+
+
+def tell_use(allocation: Allocation, seconds: float, used: Mapping[str, float]) -> None:
+    for meter in _meters:
+        meter(allocation, seconds, used)

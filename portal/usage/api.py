@@ -41,6 +41,10 @@ class UsageSerializer(serializers.Serializer[Any]):
     cpu_core_seconds = serializers.FloatField()
     memory_gib_seconds = serializers.FloatField()
     gpu_seconds = serializers.FloatField()
+    cpu_core_seconds_measured = serializers.FloatField(help_text="Of these, so much was measured.")
+    cpu_core_seconds_used = serializers.FloatField(help_text="Of what was measured, so much was at work.")
+    gpu_seconds_measured = serializers.FloatField()
+    gpu_seconds_used = serializers.FloatField()
 
 
 class UsageAnswerSerializer(serializers.Serializer[Any]):
@@ -101,4 +105,8 @@ def _row(start: datetime, groups: list[str], values: tuple[str, ...], one: repor
         "cpu_core_seconds": seconds.get("cpu", 0),
         "memory_gib_seconds": seconds.get("memory", 0),
         "gpu_seconds": seconds.get("gpu", 0),
+        "cpu_core_seconds_measured": one.measured["cpu"],
+        "cpu_core_seconds_used": one.used["cpu"],
+        "gpu_seconds_measured": one.measured["gpu"],
+        "gpu_seconds_used": one.used["gpu"],
     }

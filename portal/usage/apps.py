@@ -12,6 +12,7 @@ class UsageConfig(AppConfig):
         from portal.usage import budgets, metering, statements, totals, weekly
 
         owners.observe(metering.observe)
+        owners.measure(metering.measured)
         ticking.also(metering.divide)
         ticking.also(totals.tick)
         ticking.also(budgets.tick)

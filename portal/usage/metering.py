@@ -12,7 +12,7 @@ from decimal import Decimal
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import OuterRef, Q, QuerySet, Subquery
+from django.db.models import F, OuterRef, Q, QuerySet, Subquery
 
 from portal.compute.models import GIB, Allocation, Size, Transition
 from portal.compute.states import Phase
@@ -95,6 +95,14 @@ def close_intervals(allocation: Allocation, at: datetime) -> None:
     _write(divided)
 
 
+def measured(allocation: Allocation, seconds: float, used: Mapping[str, float]) -> None:
+    """What its open intervals held in that time was measured, and so much of it was at work."""
+    held = {"cpu": float(allocation.cpu), "gpu": float(allocation.gpu_count)}
+    for meter, amount in used.items():
+        rows = UsageInterval.objects.filter(allocation_id=allocation.pk, meter=meter, ended_at=None)
+        rows.update(measured=F("measured") + held[meter] * seconds, used=F("used") + amount)
+
+
 @transaction.atomic
 def divide() -> None:
     """Part of every tick: whatever was seen running past another price, in as many queries however much it is.
@@ -143,7 +151,8 @@ def _add(pieces: list[UsageInterval], price: Price) -> None:
     if last.started_at < price.valid_from:
         last.ended_at = price.valid_from
         kept = {field.attname: getattr(last, field.attname) for field in last._meta.concrete_fields}
-        last = UsageInterval(**kept | {"id": ids.new_id(), "started_at": price.valid_from, "ended_at": None})
+        begun = {"id": ids.new_id(), "started_at": price.valid_from, "ended_at": None, "measured": 0, "used": 0}
+        last = UsageInterval(**kept | begun)
         pieces.append(last)
     last.price_per_hour, last.currency = price.per_hour, price.currency
 

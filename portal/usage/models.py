@@ -105,6 +105,9 @@ class UsageInterval(models.Model):
 
     `team`, `user`, `project`, `template`, `gpu_class` and `node` are snapshots that outlive what they name. Constraints
     in the migration keep closed rows immutable and intervals of one allocation and meter apart.
+
+    Beside what is billed, of cores and GPUs: `measured` is quantity × seconds while somebody measured, and `used` what
+    was at work of that.
     """
 
     id = models.CharField(primary_key=True, max_length=ids.LENGTH, default=ids.new_id, editable=False)
@@ -123,6 +126,8 @@ class UsageInterval(models.Model):
     template = models.CharField(max_length=60, blank=True)
     gpu_class = models.CharField(max_length=40, blank=True, default="")
     node = models.CharField(max_length=200, blank=True)
+    measured = models.FloatField(default=0)
+    used = models.FloatField(default=0)
 
     class Meta:
         ordering = ["started_at"]
@@ -163,7 +168,8 @@ class UsageTotal(models.Model):
     """What closed intervals held from `started_at` on, for one step of a `kind` of total, by what that keeps apart.
 
     The kinds are those of `totals.KINDS`; what one does not keep apart is empty. `cpu`, `memory` and `gpu` are
-    quantity × seconds, `spent` the same times the price per hour: exact.
+    quantity × seconds, `spent` the same times the price per hour: exact. What was measured and used of it is in whole
+    core-seconds and device-seconds, as if an interval had been at work evenly.
     """
 
     kind = models.CharField(max_length=20)
@@ -180,6 +186,10 @@ class UsageTotal(models.Model):
     memory = models.DecimalField(max_digits=40, decimal_places=4)
     gpu = models.DecimalField(max_digits=40, decimal_places=4)
     spent = models.DecimalField(max_digits=40, decimal_places=10)
+    cpu_measured = models.BigIntegerField(default=0)
+    cpu_used = models.BigIntegerField(default=0)
+    gpu_measured = models.BigIntegerField(default=0)
+    gpu_used = models.BigIntegerField(default=0)
 
     class Meta:
         constraints = [

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, timedelta
 from decimal import Decimal
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
@@ -10,22 +10,23 @@ from urllib.parse import parse_qsl, urlencode
 from django.conf import settings
 from django.db.models import F, OuterRef, Q, Subquery
 from django.utils import timezone
-from django.utils.safestring import SafeString
 
 from portal.accounts import saved_views
 from portal.accounts.models import Team, User
 from portal.compute import owners
 from portal.compute.models import Allocation, Transition
 from portal.compute.states import Phase
-from portal.lib import clock, plots, words
+from portal.lib import clock, words
 from portal.lib.money import Money
 from portal.quotas.models import gpu_words
-from portal.usage import access, budgets, periods, reports, running_now
+from portal.usage import access, budgets, charts, periods, reports, running_now
+from portal.usage.costs import SECONDS_PER_HOUR
 from portal.usage.models import Budget
-from portal.usage.reports import Scope, Sum
+from portal.usage.reports import Bucket, Scope, Sum
 
 PAGE = "usage"
 LAYERS = 5
+OTHERS = "others"
 ROWS = 100
 MOST_WAITS = 2_000
 BY = {
@@ -61,11 +62,12 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """`share` is of the most expensive, in percent; `url` looks closer."""
+    """`share` is of the most expensive and `at_work` of what was measured, in percent; `url` looks closer."""
 
     name: str
     cost: Money
     hours: Mapping[str, Decimal]
+    at_work: Mapping[str, int]
     share: int
     url: str
 
@@ -84,11 +86,14 @@ def page(user: User, wanted: Asked) -> dict[str, Any]:
     """Its days and months are those of UTC, in which budgets and statements count."""
     period = periods.named(wanted.period)
     scope = _scope(wanted)
-    steps = periods.buckets(period, period.step)
-    by_step = reports.sums(scope, steps)
-    whole = reports.total(by_step.values())
+    buckets = periods.buckets(period, period.step)
+    by_step, starts = reports.sums(scope, buckets), [start for start, _ in buckets]
+    steps = charts.Steps(period.step, starts, [by_step.get((start, ()), Sum()) for start in starts])
+    whole = reports.total(steps.sums)
     grouped = reports.by_group(reports.sums(scope, [(period.since, period.until)], [wanted.by], most=ROWS + 1))
     names = _names(wanted.by, [value for (value,) in grouped])
+    layers = _layers(wanted, buckets, list(names)[:LAYERS])
+    rest = OTHERS if len(names) > LAYERS else ""
     return {
         "asked": wanted,
         "choices": _links(wanted, "scope", {one.slug: one.label for one in access.choices(user)}, wanted.scope.slug),
@@ -101,21 +106,30 @@ def page(user: User, wanted: Asked) -> dict[str, Any]:
         "compared": _compared(scope, period),
         "per_hour": _money(reports.rate(scope)),
         "hours": whole.hours,
+        "at_work": whole.at_work,
         "waits": _waits(scope, period),
         "running": running_now.running(wanted.scope.scope),
         "looks_after": wanted.scope.slug != access.MINE,
-        "bars": _bars(wanted, period.step, steps, by_step, names),
-        "legend": _legend(names),
+        "bars": charts.spent(steps, [(names[value], sums) for value, sums in layers.items()], rest),
+        "legend": [*(names[value] for value in layers), *([rest] if rest else [])],
+        "gpu_bars": charts.gpu_hours(steps),
+        "gpu_legend": charts.AT_WORK,
         "by": BY[wanted.by],
         "rows": _rows(grouped, wanted, names),
         "more": len(grouped) > ROWS,
         "step": period.step,
-        "steps": _steps(period.step, steps, by_step),
+        "steps": charts.numbers(steps),
         "export": wanted.link(),
         "saved": saved_views.of(user, PAGE, wanted.query()),
         "query": dict(parse_qsl(wanted.query())),
         **_budgets(wanted),
     }
+
+
+def _layers(wanted: Asked, buckets: Sequence[Bucket], shown: Sequence[str]) -> dict[str, list[Sum]]:
+    """What these groups used in each bucket."""
+    found = reports.sums(_scope(wanted, **{wanted.by: shown}), buckets, [wanted.by]) if shown else {}
+    return {value: [found.get((start, (value,)), Sum()) for start, _ in buckets] for value in shown}
 
 
 def _budgets(wanted: Asked) -> dict[str, Any]:
@@ -208,6 +222,7 @@ def _rows(grouped: dict[tuple[str, ...], Sum], wanted: Asked, names: dict[str, s
             name=names[value],
             cost=_money(one.cost),
             hours=one.hours,
+            at_work=one.at_work,
             share=round(one.cost / most * 100) if most else 0,
             url=wanted.link(**{wanted.by: value, "by": "owner" if wanted.by != "owner" else "user"}),
         )
@@ -215,56 +230,16 @@ def _rows(grouped: dict[tuple[str, ...], Sum], wanted: Asked, names: dict[str, s
     ]
 
 
-def _bars(
-    wanted: Asked,
-    step: str,
-    steps: Sequence[reports.Bucket],
-    by_step: dict[reports.Key, Sum],
-    names: dict[str, str],
-) -> SafeString:
-    """Spent in each step, by the most expensive groups, the rest upon them."""
-    if not by_step:
-        return SafeString("")
-    starts = [start for start, _ in steps]
-    shown = list(names)[:LAYERS]
-    found = reports.sums(_scope(wanted, **{wanted.by: shown}), steps, [wanted.by])
-    amounts = {value: [found.get((start, (value,)), Sum()).cost for start in starts] for value in shown}
-    totals = [by_step.get((start, ()), Sum()).cost for start in starts]
-    rest = [total - sum(each[n] for each in amounts.values()) for n, total in enumerate(totals)]
-    layers = [plots.Layer(names[value], [float(amount) for amount in each]) for value, each in amounts.items()]
-    layers += [plots.Layer("others", [float(amount) for amount in rest])] if len(names) > LAYERS else []
-    most = max(range(len(starts)), key=lambda n: totals[n])
-    first, last, top = (_step_words(step, starts[n]) for n in (0, -1, most))
-    about = (
-        f"Spent each {step} from {first} to {last}, most in {top} with {words.money(_money(round(totals[most], 4)))}."
-    )
-    sign = words.SIGNS.get(settings.CURRENCY, settings.CURRENCY)
-    labels = [f"{start:%b}" if step == "month" else str(start.day) for start in starts]
-    return plots.stacked(labels, layers, about, lambda height: f"{sign} {height:.4g}")
-
-
-def _legend(names: dict[str, str]) -> list[str]:
-    shown = list(names.values())[:LAYERS]
-    return [*shown, "others"] if len(names) > LAYERS else shown
-
-
-def _step_words(step: str, start: datetime) -> str:
-    return f"{start:%B %Y}" if step == "month" else words.day(start)
-
-
-def _steps(step: str, steps: Sequence[reports.Bucket], by_step: dict[reports.Key, Sum]) -> list[tuple[str, Money]]:
-    """The same as numbers; what is to come is left out."""
-    now = clock.now()
-    begun = [start for start, _ in steps if start <= now]
-    return [(_step_words(step, start), _money(by_step.get((start, ()), Sum()).cost)) for start in begun]
-
-
 @timezone.override(UTC)
 def lines(wanted: Asked) -> list[list[str]]:
-    """A head and a line for each day and group, for spreadsheets; amounts are exact to ten digits, hours to four."""
+    """A head and a line for each day and group, for spreadsheets; amounts are exact to ten digits, hours to four.
+
+    Of core and GPU hours there is what was measured and, of that, used.
+    """
     period = periods.named(wanted.period)
     found = reports.sums(_scope(wanted), periods.buckets(period, "day"), [wanted.by])
     head = ["day", wanted.by, "cost", "currency", "cpu_core_hours", "memory_gib_hours", "gpu_hours"]
+    head += ["cpu_core_hours_measured", "cpu_core_hours_used", "gpu_hours_measured", "gpu_hours_used"]
     return [head] + [
         [
             start.date().isoformat(),
@@ -272,6 +247,7 @@ def lines(wanted: Asked) -> list[list[str]]:
             f"{one.cost:.10f}",
             settings.CURRENCY,
             *(f"{one.hours.get(meter, Decimal(0)):.4f}" for meter in ("cpu", "memory", "gpu")),
+            *(f"{each[meter] / SECONDS_PER_HOUR:.4f}" for meter in ("cpu", "gpu") for each in (one.measured, one.used)),
         ]
         for (start, (value,)), one in sorted(found.items())
     ]

@@ -21,7 +21,7 @@ from portal.lib import clock
 from portal.usage import totals
 from portal.usage.costs import SECONDS_PER_HOUR
 from portal.usage.models import UsageInterval, UsageTotal
-from portal.usage.totals import Kind
+from portal.usage.totals import PARTS, SUMMED, Kind
 
 GROUPS = {
     "user": "user",
@@ -36,7 +36,7 @@ GROUPS = {
 }
 """What sums may be asked by, and the column of each: what the row said when it was opened."""
 
-PIECE = ("meter", "quantity", "price_per_hour", "started_at", "ended_at")
+PIECE = ("meter", "quantity", "price_per_hour", "started_at", "ended_at", "measured", "used")
 
 Bucket = tuple[datetime, datetime]
 Key = tuple[datetime, tuple[str, ...]]
@@ -78,16 +78,20 @@ class Scope:
 class Sum:
     """`held` is quantity × seconds by meter, `spent` the same times the price per hour: exact, and so are their sums.
 
-    `hours` (core-hours, GiB-hours and device-hours) and `cost` divide them, once.
+    `hours` (core-hours, GiB-hours and device-hours) and `cost` divide them, once. Of cores and devices, `measured` is
+    what somebody measured of `held`, and `used` what was at work of that.
     """
 
     spent: Decimal = Decimal(0)
     held: dict[str, Decimal] = field(default_factory=lambda: defaultdict(Decimal))
+    measured: dict[str, Decimal] = field(default_factory=lambda: defaultdict(Decimal))
+    used: dict[str, Decimal] = field(default_factory=lambda: defaultdict(Decimal))
 
     def add(self, other: "Sum") -> None:
         self.spent += other.spent
-        for meter, held in other.held.items():
-            self.held[meter] += held
+        for mine, more in ((self.held, other.held), (self.measured, other.measured), (self.used, other.used)):
+            for meter, amount in more.items():
+                mine[meter] += amount
 
     @property
     def cost(self) -> Decimal:
@@ -97,34 +101,45 @@ class Sum:
     def hours(self) -> dict[str, Decimal]:
         return {meter: held / SECONDS_PER_HOUR for meter, held in self.held.items()}
 
+    @property
+    def at_work(self) -> dict[str, int]:
+        """Percent of what was measured, by meter; of one that nobody measured there is none."""
+        return {meter: min(round(self.used[meter] / of * 100), 100) for meter, of in self.measured.items() if of}
+
+    def hours_at_work(self, meter: str) -> tuple[Decimal, Decimal, Decimal]:
+        """All that was held, in hours: at work, measured and not at work, and not measured."""
+        held = self.held[meter]
+        measured = min(self.measured[meter], held)
+        used = min(self.used[meter], measured)
+        at_work, rest, unknown = (part / SECONDS_PER_HOUR for part in (used, measured - used, held - measured))
+        return at_work, rest, unknown
+
 
 SUMS = """
 WITH asked AS (SELECT %s::timestamptz AS now, %s::timestamptz[] AS starts, %s::timestamptz[] AS stops),
 used AS ({intervals}),
-piece AS (
+cut AS (
     SELECT used.*, number,
-        least(coalesce(ended_at, now), stops[number]) - greatest(started_at, starts[number]) AS lasted
+        trunc(extract(epoch FROM greatest(starts[number], started_at) - started_at))::bigint AS start,
+        trunc(extract(epoch FROM least(stops[number], coalesce(ended_at, now)) - started_at))::bigint AS stop,
+        trunc(extract(epoch FROM coalesce(ended_at, now) - started_at))::bigint AS whole
     FROM used CROSS JOIN asked CROSS JOIN LATERAL generate_series(
         greatest(width_bucket(started_at, starts), 1),
         width_bucket(coalesce(ended_at, now) - interval '1 microsecond', starts)
     ) AS number
 ),
-held AS (
-    SELECT piece.*, quantity * trunc(extract(epoch FROM lasted)) AS held FROM piece WHERE lasted >= interval '1 second'
-),
+part AS (SELECT cut.*, {parts} FROM cut WHERE stop > start),
 found AS (
-    SELECT number, CASE meter WHEN 'cpu' THEN held END AS cpu, CASE meter WHEN 'memory' THEN held END AS memory,
-        CASE meter WHEN 'gpu' THEN held END AS gpu, held * price_per_hour AS spent{columns}
-    FROM held
+    SELECT number, {each}{columns} FROM part
     {totals}
 )
-SELECT number, sum(cpu), sum(memory), sum(gpu), sum(spent){columns} FROM found
+SELECT number, {sums}{columns} FROM found
 GROUP BY number{columns} ORDER BY sum(spent) DESC, number{columns} LIMIT %s
 """
-"""The pieces of intervals by the bucket they lie in, of which PostgreSQL finds the first and the last by its number."""
+"""The parts of intervals by the bucket they lie in, of which PostgreSQL finds the first and the last by its number."""
 
 TOTALS = """
-UNION ALL SELECT width_bucket(started_at, starts), cpu, memory, gpu, spent{columns} FROM ({totals}) AS total, asked
+UNION ALL SELECT width_bucket(started_at, starts), {summed}{columns} FROM ({totals}) AS total, asked
 """
 
 
@@ -147,15 +162,23 @@ def sums(
     summed = ""
     if kind:
         rows = scope.totals(kind).filter(started_at__gte=starts[0], started_at__lt=stops[-1])
-        inner, more = _sql(rows.values_list("started_at", "cpu", "memory", "gpu", "spent", *by))
-        summed, given = TOTALS.format(columns=columns, totals=inner), given + more
+        inner, more = _sql(rows.values_list("started_at", *SUMMED, *by))
+        summed = TOTALS.format(summed=", ".join(SUMMED), columns=columns, totals=inner)
+        given += more
     with connection.cursor() as cursor:
-        query = SUMS.format(intervals=intervals, columns=columns, totals=summed)
+        query = SUMS.format(
+            intervals=intervals,
+            parts=PARTS,
+            each=", ".join(f"{what} AS {name}" for name, what in SUMMED.items()),
+            sums=", ".join(f"sum({name}) AS {name}" for name in SUMMED),
+            columns=columns,
+            totals=summed,
+        )
         cursor.execute(query, [now, starts, stops, *given, most])
         found = cursor.fetchall()
     return {
-        (starts[number - 1], tuple(values)): _sum(cpu, memory, gpu, spent)
-        for number, cpu, memory, gpu, spent, *values in found
+        (starts[number - 1], tuple(values[len(SUMMED) :])): _sum(dict(zip(SUMMED, values, strict=False)))
+        for number, *values in found
     }
 
 
@@ -173,9 +196,16 @@ def _sql(rows: QuerySet[Any, Any]) -> tuple[str, tuple[Any, ...]]:
     return found
 
 
-def _sum(cpu: Decimal | None, memory: Decimal | None, gpu: Decimal | None, spent: Decimal) -> Sum:
-    held = {"cpu": cpu, "memory": memory, "gpu": gpu}
-    return Sum(spent, defaultdict(Decimal, {meter: of for meter, of in held.items() if of}))
+def _sum(found: Mapping[str, Decimal | None]) -> Sum:
+    def by_meter(suffix: str, *meters: str) -> dict[str, Decimal]:
+        return defaultdict(Decimal, {meter: of for meter in meters if (of := found[meter + suffix])})
+
+    return Sum(
+        found["spent"] or Decimal(0),
+        by_meter("", "cpu", "memory", "gpu"),
+        by_meter("_measured", "cpu", "gpu"),
+        by_meter("_used", "cpu", "gpu"),
+    )
 
 
 def total(found: Iterable[Sum]) -> Sum:

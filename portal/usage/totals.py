@@ -67,36 +67,55 @@ def _begins(step: str, at: datetime) -> bool:
     return at == (begin.replace(day=1) if step == "month" else begin)
 
 
+PARTS = """
+quantity * (stop - start) AS held,
+floor(measured)::bigint * stop / greatest(whole, 1) - floor(measured)::bigint * start / greatest(whole, 1) AS seen,
+floor(used)::bigint * stop / greatest(whole, 1) - floor(used)::bigint * start / greatest(whole, 1) AS worked
+"""
+"""What an interval of `whole` seconds held, was measured and used from its second `start` to its second `stop`.
+
+In whole numbers, so that all parts of an interval are together what it is, wherever it is cut.
+"""
+SUMMED = {
+    "cpu": "CASE meter WHEN 'cpu' THEN held END",
+    "memory": "CASE meter WHEN 'memory' THEN held END",
+    "gpu": "CASE meter WHEN 'gpu' THEN held END",
+    "spent": "held * price_per_hour",
+    "cpu_measured": "CASE meter WHEN 'cpu' THEN seen END",
+    "cpu_used": "CASE meter WHEN 'cpu' THEN worked END",
+    "gpu_measured": "CASE meter WHEN 'gpu' THEN seen END",
+    "gpu_used": "CASE meter WHEN 'gpu' THEN worked END",
+}
+"""The columns of a total that are sums, and what of each part."""
 PIECES = """
-SELECT {kept},
-    coalesce(sum(held) FILTER (WHERE meter = 'cpu'), 0) AS cpu,
-    coalesce(sum(held) FILTER (WHERE meter = 'memory'), 0) AS memory,
-    coalesce(sum(held) FILTER (WHERE meter = 'gpu'), 0) AS gpu,
-    sum(held * price_per_hour) AS spent
+SELECT {kept}, {sums}
 FROM (
-    SELECT used.*, since AT TIME ZONE 'UTC' AS begins, quantity * extract(epoch FROM
-        least(ended, since + interval '1 {step}') - greatest(started, since))::bigint AS held
+    SELECT cut.*, {parts}
     FROM (
-        SELECT *, started_at AT TIME ZONE 'UTC' AS started, ended_at AT TIME ZONE 'UTC' AS ended
-        FROM usage_usageinterval WHERE ended_at > started_at AND {which}
-    ) AS used
-    CROSS JOIN LATERAL generate_series(
-        date_trunc('{step}', started), ended - interval '1 microsecond', interval '1 {step}'
-    ) AS since
+        SELECT closed.*, since AT TIME ZONE 'UTC' AS begins,
+            extract(epoch FROM greatest(since, started) - started)::bigint AS start,
+            extract(epoch FROM least(since + interval '1 {step}', ended) - started)::bigint AS stop,
+            extract(epoch FROM ended - started)::bigint AS whole
+        FROM (
+            SELECT *, started_at AT TIME ZONE 'UTC' AS started, ended_at AT TIME ZONE 'UTC' AS ended
+            FROM usage_usageinterval WHERE ended_at > started_at AND {which}
+        ) AS closed
+        CROSS JOIN LATERAL generate_series(
+            date_trunc('{step}', started), ended - interval '1 microsecond', interval '1 {step}'
+        ) AS since
+    ) AS cut
 ) AS piece
 GROUP BY {kept_by}
 """
 """What intervals hold in each step, by the columns that a kind keeps apart."""
 
 ADD = """
-INSERT INTO usage_usagetotal (kind, started_at, {columns}, cpu, memory, gpu, spent) {pieces}
-ON CONFLICT (kind, started_at, {columns}) DO UPDATE SET
-    cpu = usage_usagetotal.cpu + excluded.cpu, memory = usage_usagetotal.memory + excluded.memory,
-    gpu = usage_usagetotal.gpu + excluded.gpu, spent = usage_usagetotal.spent + excluded.spent
+INSERT INTO usage_usagetotal (kind, started_at, {columns}, {summed}) {pieces}
+ON CONFLICT (kind, started_at, {columns}) DO UPDATE SET {added}
 """
 DIFFERENCES = """
 WITH summed AS ({pieces}),
-kept AS (SELECT kind, started_at, {columns}, cpu, memory, gpu, spent FROM usage_usagetotal WHERE kind = '{name}')
+kept AS (SELECT kind, started_at, {columns}, {summed} FROM usage_usagetotal WHERE kind = '{name}')
 SELECT count(*) FROM (
     (TABLE summed EXCEPT ALL TABLE kept) UNION ALL (TABLE kept EXCEPT ALL TABLE summed)
 ) AS different
@@ -105,11 +124,21 @@ SELECT count(*) FROM (
 UNMARKED = "NOT EXISTS (SELECT FROM usage_unsummed WHERE interval_id = id)"
 
 
+def _add(kind: Kind, which: str, order: str = "") -> str:
+    added = ", ".join(f"{name} = usage_usagetotal.{name} + excluded.{name}" for name in SUMMED)
+    return ADD.format(columns=_columns(), summed=", ".join(SUMMED), pieces=_pieces(kind, which) + order, added=added)
+
+
 def _pieces(kind: Kind, which: str) -> str:
     quoted = [f'"{name}"' if name in kind.columns else "''" for name in COLUMNS]
-    by = ", ".join(["begins", *(f'"{name}"' for name in kind.columns)])
-    kept = f"'{kind.name}', begins, {', '.join(quoted)}"
-    return PIECES.format(kept=kept, step=kind.step, which=which, kept_by=by)
+    return PIECES.format(
+        kept=f"'{kind.name}', begins, {', '.join(quoted)}",
+        sums=", ".join(f"coalesce(sum({what}), 0) AS {name}" for name, what in SUMMED.items()),
+        parts=PARTS,
+        step=kind.step,
+        which=which,
+        kept_by=", ".join(["begins", *(f'"{name}"' for name in kind.columns)]),
+    )
 
 
 def _columns() -> str:
@@ -136,8 +165,7 @@ def add_up(batch: int = BATCH) -> int:
         marked = list(Unsummed.objects.values_list("pk", flat=True)[:batch])
         if marked:
             for kind in KINDS:
-                pieces = _pieces(kind, "id = ANY(%s)")
-                cursor.execute(ADD.format(columns=_columns(), pieces=pieces), [marked])
+                cursor.execute(_add(kind, "id = ANY(%s)"), [marked])
             Unsummed.objects.filter(pk__in=marked).delete()
     return len(marked)
 
@@ -147,8 +175,8 @@ def differences() -> dict[str, int]:
     found = {}
     with connection.cursor() as cursor:
         for kind in KINDS:
-            pieces = _pieces(kind, UNMARKED)
-            cursor.execute(DIFFERENCES.format(columns=_columns(), pieces=pieces, name=kind.name))
+            names = {"columns": _columns(), "summed": ", ".join(SUMMED), "name": kind.name}
+            cursor.execute(DIFFERENCES.format(pieces=_pieces(kind, UNMARKED), **names))
             found[kind.name] = cursor.fetchone()[0]
     return {name: count for name, count in found.items() if count}
 
@@ -165,8 +193,7 @@ def rebuild(told: Callable[[str], None] = lambda name: None) -> None:
         cursor.execute("DELETE FROM usage_usagetotal")
         cursor.execute("DELETE FROM usage_unsummed")
         for kind in KINDS:
-            in_order = _pieces(kind, UNMARKED) + " ORDER BY begins"
-            cursor.execute(ADD.format(columns=_columns(), pieces=in_order))
+            cursor.execute(_add(kind, UNMARKED, " ORDER BY begins"))
             told(kind.name)
 
 

@@ -17,7 +17,8 @@ NOVEMBER = "from=2026-11-01&to=2026-11-30"
 
 def test_seconds_and_cost_by_day_and_group(people: People, vera: Caller, caller: Callable[..., Caller]) -> None:
     interval(23 * 3600, 26 * 3600)
-    interval(0, 3600, allocation_id="B", user="bo", meter="gpu", quantity=Decimal(2), gpu_class="a100")
+    measured = {"measured": 3600, "used": 900}
+    interval(0, 3600, allocation_id="B", user="bo", meter="gpu", quantity=Decimal(2), gpu_class="a100", **measured)
     answer = vera.get(f"/usage/?{NOVEMBER}&group_by=user").json()
     assert [(row["start"], row["group"], row["cpu_core_seconds"]) for row in answer["results"]] == [
         ("2026-11-01T00:00:00Z", {"user": "vera"}, 5400.0),
@@ -27,9 +28,10 @@ def test_seconds_and_cost_by_day_and_group(people: People, vera: Caller, caller:
     team = (
         caller(people.luis).get(f"/usage/?{NOVEMBER}&scope=team:vision&group_by=user,gpu_class&interval=month").json()
     )
-    assert [(row["group"], row["gpu_seconds"]) for row in team["results"]] == [
-        ({"user": "bo", "gpu_class": "a100"}, 7200.0),
-        ({"user": "vera", "gpu_class": ""}, 0.0),
+    columns = ("group", "gpu_seconds", "gpu_seconds_measured", "gpu_seconds_used")
+    assert [tuple(row[name] for name in columns) for row in team["results"]] == [
+        ({"user": "bo", "gpu_class": "a100"}, 7200.0, 3600.0, 900.0),
+        ({"user": "vera", "gpu_class": ""}, 0.0, 0.0, 0.0),
     ]
     everything = caller(people.ada).get(f"/usage/?{NOVEMBER}&scope=all&interval=month").json()["results"]
     assert [row["group"] for row in everything] == [{}]

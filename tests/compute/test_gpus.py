@@ -203,6 +203,8 @@ def test_a_device_at_work_is_seen_and_counts_as_work(
         found = activity._with_hardware(activity.Found(), row)
         measured = answers.metrics_answer(row)
     assert Sample.objects.get().gpu == 0.6
+    billed = UsageInterval.objects.get(allocation_id=row.pk, meter="gpu")
+    assert (billed.measured, billed.used) == pytest.approx((5, 3), rel=0.05)
     assert found.gpu_at is not None
     assert (measured["gpu"]["unit"], measured["gpu"]["reserved"]) == ("devices", 1)
     assert [point["value"] for point in measured["gpu"]["points"]] == [0.6]

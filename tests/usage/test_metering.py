@@ -9,8 +9,9 @@ import pytest
 from django.db import DatabaseError, IntegrityError, transaction
 
 from environments import actions
+from portal.compute.models import Allocation
 from portal.lib.money import Money
-from portal.usage import costs
+from portal.usage import costs, metering
 from portal.usage.models import UsageInterval
 
 pytestmark = pytest.mark.django_db
@@ -37,6 +38,19 @@ def test_the_price_is_exact() -> None:
     interval(0, 3601)
     assert costs.so_far(["W"])["W"] == Money(Decimal("1.5") * 3601 * Decimal("0.02") / 3600, "EUR")
     assert costs.amount(Decimal(1), 3600, Decimal("0.000001")) == Decimal("0.000001")
+
+
+def test_what_is_measured_is_added_to_what_is_open() -> None:
+    interval(0, 10)
+    cores, memory = interval(10, None), interval(10, None, meter="memory")
+    devices = interval(10, None, meter="gpu", gpu_class="a100")
+    row = Allocation(pk="A", cpu=Decimal("1.5"), gpu_count=2)
+    metering.measured(row, 5, {"cpu": 2.5})
+    metering.measured(row, 10, {"cpu": 2.5, "gpu": 15.0})
+    for one, what in ((cores, (22.5, 5.0)), (devices, (20.0, 15.0)), (memory, (0.0, 0.0))):
+        one.refresh_from_db()
+        assert (one.measured, one.used) == what
+    assert UsageInterval.objects.get(ended_at__isnull=False).measured == 0
 
 
 def test_intervals_never_overlap_but_may_touch() -> None:

@@ -4,6 +4,7 @@ import csv
 import re
 from collections.abc import Callable
 from datetime import timedelta
+from decimal import Decimal
 from io import StringIO
 from typing import Any
 
@@ -16,6 +17,7 @@ from portal.compute.models import Allocation
 from portal.lib import clock
 from portal.lib.spreadsheets import lines
 from tests.conftest import People
+from tests.usage.test_metering import T0, interval
 
 pytestmark = pytest.mark.django_db
 
@@ -64,6 +66,27 @@ def test_people_see_their_own(people: People, used: Any) -> None:
     assert 'aria-label="Whose usage"' not in page  # there is nothing to choose
     assert enter(people.vera).get("/usage/?scope=all").status_code == 422
     assert enter(people.vera).get("/usage/?scope=team:vision").status_code == 422
+
+
+def test_gpu_hours_are_shown_with_what_was_at_work(people: People) -> None:
+    with clock.stopped(), clock.shifted(_to_noon_of_tomorrow()):
+        begin = clock.now().replace(microsecond=0) - timedelta(hours=10)
+        seconds = int((begin - T0).total_seconds())
+        of_a_gpu = {"meter": "gpu", "quantity": Decimal(1), "gpu_class": "a100"}
+        interval(seconds, seconds + 36_000, **of_a_gpu, measured=36_000, used=14_400)
+        page = shown(enter(people.vera), "?period=7")
+        exported = enter(people.vera).get("/usage/export/?period=7").getvalue().decode()
+    [row] = csv.DictReader(StringIO(exported))
+    assert "10 GPU hours held from" in page
+    assert "4 at work, 6 not at work, 0 not measured." in page
+    assert page.count("40 % at work") == 2  # of all, and of the environment
+    assert (row["gpu_hours"], row["gpu_hours_measured"], row["gpu_hours_used"]) == ("10.0000", "10.0000", "4.0000")
+
+
+def test_without_gpus_nothing_is_said_of_them(people: People, used: Any) -> None:
+    page = shown(enter(people.vera), "?period=7")
+    assert "GPU hours each" not in page
+    assert "at work" not in page  # nobody measured the cores
 
 
 def test_a_lead_sees_the_team_by_person_and_looks_closer(people: People, used: Any) -> None:

@@ -192,6 +192,19 @@ def test_a_restart_goes_on_at_the_new_price_and_begins_nothing_twice() -> None:
     assert pieces() == [(0, 50, 1), (50, 100, 2)]
 
 
+def test_what_was_measured_stays_with_what_was_open_then() -> None:
+    publish(T0 - timedelta(hours=1), cpu="0.02")
+    row = begin(T0)
+    metering.measured(row, 100, {"cpu": 40.0})
+    publish(after(1000), cpu="0.05")
+    see(row, after(2000))
+    metering.measured(row, 50, {"cpu": 10.0})
+    assert list(UsageInterval.objects.filter(meter="cpu").order_by("started_at").values_list("measured", "used")) == [
+        (100, 40),
+        (50, 10),
+    ]
+
+
 def test_what_began_while_a_price_was_published_costs_what_was_valid_then() -> None:
     """It did not see the price that another transaction was publishing for a second before."""
     publish(T0, cpu="1")

@@ -111,6 +111,24 @@ def test_a_day_has_as_many_hours_as_its_clocks_showed(zone: str, day: date, hour
         )
 
 
+def test_what_was_at_work_is_of_what_was_measured() -> None:
+    """A device for ten hours, of which six were measured and two at work; and a day that nobody measured."""
+    interval(0, 36_000, meter="gpu", quantity=Decimal(1), measured=21_600, used=7_200)
+    interval(DAY, DAY + 3600, meter="gpu", quantity=Decimal(2), allocation_id="B")
+    found = [one for _, one in sorted(reports.sums(Scope(), days()).items())]
+    assert [one.at_work for one in found] == [{"gpu": 33}, {}]
+    hours = [[int(part) for part in one.hours_at_work("gpu")] for one in found]
+    assert hours == [[2, 4, 4], [0, 0, 2]]
+    assert not any(found[0].hours_at_work("cpu"))
+
+
+def test_what_was_at_work_is_spread_over_an_interval() -> None:
+    interval(-3600, 3 * 3600, measured=10_000, used=3_001)
+    found = reports.sums(Scope(), periods.buckets(Period(date(2026, 10, 1), date(2026, 11, 30)), "month"))
+    parts = [(int(one.measured["cpu"]), int(one.used["cpu"])) for _, one in sorted(found.items())]
+    assert parts == [(2500, 750), (7500, 2251)]
+
+
 def test_a_month_boundary_divides() -> None:
     interval(-3600, 3600)
     period = Period(date(2026, 10, 1), date(2026, 11, 30))
@@ -142,10 +160,14 @@ class AnySpans(TestCase):
     @given(SPANS, st.sampled_from(["hour", "day", "month"]))
     def test_the_parts_are_the_whole(self, spans: list[tuple[int, int]], step: str) -> None:
         for n, (begin, length) in enumerate(spans):
-            interval(begin, begin + length, allocation_id=f"A{n}")
+            interval(begin, begin + length, allocation_id=f"A{n}", measured=length * 0.9, used=length / 3)
         period = Period(date(2026, 11, 1), date(2026, 11, 30))
         end = 30 * DAY
         seconds = sum(max(min(begin + length, end) - begin, 0) for begin, length in spans if begin < end)
         whole = reports.total(reports.sums(Scope(), periods.buckets(period, step), ["user"]).values())
         assert whole.held["cpu"] == Decimal("1.5") * seconds
         assert whole.spent == Decimal("1.5") * seconds * Decimal("0.02")
+        inside = [length for begin, length in spans if begin + length <= end]
+        if len(inside) == len(spans):
+            assert whole.measured.get("cpu", 0) == sum(int(length * 0.9) for length in inside)
+            assert whole.used.get("cpu", 0) == sum(int(length / 3) for length in inside)

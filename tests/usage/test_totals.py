@@ -59,6 +59,8 @@ def a_ledger() -> None:
             node=f"node-{n % 4}",
             owner_kind=["job", "workspace"][n % 3 // 2],
             currency=["EUR", "USD"][n % 13 // 12],
+            measured=n * 977.3,
+            used=n * 331.7,
         )
     interval(0, None, allocation_id="open")
 

@@ -1,13 +1,17 @@
-"""What the views show has a project, and a budget may be a person's. Columns come last: who may read them still may."""
+"""What the views show has a project and what was measured, and a budget may be a person's.
+
+New columns come last: who may read the views still may.
+"""
 
 from django.db import migrations
 
 VIEWS = """
 CREATE OR REPLACE VIEW reporting.usage AS
-SELECT used.id, owner_kind AS kind, owner_id AS item, team, "user", template, node, meter, gpu_class, quantity,
+SELECT held.id, owner_kind AS kind, owner_id AS item, team, "user", template, node, meter, gpu_class, quantity,
     started_at, ended_at, seconds, quantity * seconds / 3600 AS hours, price_per_hour, currency,
-    quantity * seconds / 3600 * price_per_hour AS cost, project
-FROM usage_usageinterval AS used
+    quantity * seconds / 3600 * price_per_hour AS cost, project, measured / 3600 AS hours_measured,
+    used / 3600 AS hours_used
+FROM usage_usageinterval AS held
 CROSS JOIN LATERAL (
     SELECT trunc(extract(epoch FROM coalesce(ended_at, date_trunc('second', now())) - started_at)) AS seconds
 ) AS lasted;
@@ -62,6 +66,6 @@ class Migration(migrations.Migration):
         ("administration", "0001_reporting"),
         ("environments", "0005_project"),
         ("jobs", "0003_project"),
-        ("usage", "0008_budgets_of_parts"),
+        ("usage", "0009_measured_use"),
     ]
     operations = [migrations.RunSQL(VIEWS, NO_VIEWS)]

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from django.db.models import Sum
 
+from portal.compute import owners
 from portal.compute.agent import threads
 from portal.compute.engine import runtime
 from portal.compute.models import Allocation, GpuHold, Sample
@@ -53,6 +54,8 @@ def _sample(allocation: Allocation) -> None:
     cpu = max(usage.cpu_seconds - before.cpu_seconds, 0.0) / seconds
     gpu = _devices_at_work(allocation)
     Sample.objects.create(allocation=allocation, at=usage.at, cpu=cpu, memory=usage.memory, gpu=gpu)
+    used = {"cpu": cpu * seconds} | ({} if gpu is None else {"gpu": gpu * seconds})
+    owners.tell_use(allocation, seconds, used)
 
 
 def _devices_at_work(allocation: Allocation) -> float | None:

@@ -124,13 +124,18 @@ class Writer:
         return self.workspaces[owner.username]
 
     def _intervals(self, run: Run, allocation: Allocation) -> Iterable[UsageInterval]:
+        at_work = run.at_work
         for sku, quantity in metering.quantities(allocation).items():
             per_hour, currency = self.prices[sku]
+            meter = sku if sku in metering.METERS else "gpu"
+            held = float(quantity) * (run.ended_at - run.started_at).total_seconds()
             yield UsageInterval(
                 allocation_id=allocation.pk,
                 owner_kind=run.kind,
                 owner_id=allocation.owner_id,
-                meter=sku if sku in metering.METERS else "gpu",
+                meter=meter,
+                measured=held if meter in at_work else 0,
+                used=held * at_work.get(meter, 0),
                 quantity=quantity,
                 started_at=run.started_at,
                 ended_at=run.ended_at,

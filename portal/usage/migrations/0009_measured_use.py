@@ -1,22 +1,28 @@
-"""There are more kinds of totals: all are added up anew, by the ticks. Until they are, answers come from the ledger."""
+"""What was at work is measured, and there are more kinds of totals: the ticks add up all of them anew.
+
+Until they have, answers come from the ledger.
+"""
 
 from django.db import migrations, models
 
-FORWARD = """
+ANEW = """
 DELETE FROM usage_usagetotal;
 INSERT INTO usage_unsummed SELECT id FROM usage_usageinterval WHERE ended_at IS NOT NULL ON CONFLICT DO NOTHING;
 """
 COLUMNS = ("kind", "started_at", "team", "user", "project", "template", "gpu_class", "owner_kind", "node", "currency")
+MEASURED = ("cpu_measured", "cpu_used", "gpu_measured", "gpu_used")
 
 
 class Migration(migrations.Migration):
     dependencies = [("usage", "0008_budgets_of_parts")]
     operations = [
-        migrations.RunSQL(FORWARD, migrations.RunSQL.noop),
+        *(migrations.AddField("usageinterval", name, models.FloatField(default=0)) for name in ("measured", "used")),
+        *(migrations.AddField("usagetotal", name, models.BigIntegerField(default=0)) for name in MEASURED),
         migrations.RemoveConstraint(model_name="usagetotal", name="usage_total_once"),
         migrations.AddField("usagetotal", "currency", models.CharField(max_length=3, default="")),
         migrations.AddConstraint(
             model_name="usagetotal",
             constraint=models.UniqueConstraint(fields=COLUMNS, name="usage_total_once"),
         ),
+        migrations.RunSQL(ANEW, migrations.RunSQL.noop),
     ]
