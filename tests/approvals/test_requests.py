@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -298,8 +299,8 @@ def test_the_page_of_a_request_shows_the_facts(
     assert "1 of 2" in page  # Vera holds one of her two
     assert "used 100 %" in page
     assert "Promised, of 2" in page
-    hours = int((latest.ends_at - latest.starts_at).total_seconds()) / 3600
-    assert f"€ {2 * hours * 2.3:,.2f}" in page
+    seconds = int((latest.ends_at - latest.starts_at).total_seconds())
+    assert f"€ {2 * seconds * Decimal('2.3') / 3600:,.2f}" in page
 
 
 def test_asking_for_a_link_fills_in_the_form(people: People, node: Node, signed_in: SignIn) -> None:
