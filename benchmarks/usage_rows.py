@@ -9,6 +9,8 @@ import os
 import statistics
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
@@ -50,6 +52,14 @@ CROSS JOIN LATERAL (SELECT date_trunc('second', exact) AS began) AS whole
 CROSS JOIN LATERAL generate_series(1, CASE WHEN gpu THEN 3 ELSE 2 END) AS number
 """
 GUARD = "SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conname = 'usage_no_overlap'"
+INDEXES = """
+SELECT indexname, indexdef FROM pg_indexes
+WHERE tablename = 'usage_usageinterval' AND indexname NOT IN (SELECT conname FROM pg_constraint)
+"""
+MARKED = """
+INSERT INTO usage_unsummed SELECT id FROM usage_usageinterval WHERE ended_at IS NOT NULL LIMIT 10000
+ON CONFLICT DO NOTHING
+"""
 
 
 def main(count: int) -> None:
@@ -61,12 +71,9 @@ def main(count: int) -> None:
         for statement in PEOPLE:
             cursor.execute(statement)
         few = _closing("few")
-        cursor.execute(GUARD)
-        [guard] = cursor.fetchone()
-        cursor.execute("ALTER TABLE usage_usageinterval DROP CONSTRAINT usage_no_overlap")
         until = clock.now().replace(microsecond=0) - timedelta(days=1)
-        cursor.execute(LOAD, {"runs": round(count / RUNS), "until": until})
-        cursor.execute(f"ALTER TABLE usage_usageinterval ADD CONSTRAINT usage_no_overlap {guard}")
+        with _written_at_once(cursor):
+            cursor.execute(LOAD, {"runs": round(count / RUNS), "until": until})
         cursor.execute("ANALYZE")
         many = _closing("many")
         seconds, anew = _add_up()
@@ -77,6 +84,26 @@ def main(count: int) -> None:
     facts["adding one up, against closing it"] = f"{seconds / many:.2f} ×"
     facts["making all anew, against adding each up"] = f"{anew / seconds:.2f} ×"
     print(json.dumps(facts))
+
+
+@contextmanager
+def _written_at_once(cursor: Any) -> Iterator[None]:
+    """Indexes and the guard against overlaps are made when all is there; so are the few marks that are then read."""
+    cursor.execute(GUARD)
+    [guard] = cursor.fetchone()
+    cursor.execute(INDEXES)
+    indexes = dict(cursor.fetchall())
+    cursor.execute("ALTER TABLE usage_usageinterval DROP CONSTRAINT usage_no_overlap")
+    cursor.execute("ALTER TABLE usage_usageinterval DISABLE TRIGGER usage_mark_closed")
+    cursor.execute(f"DROP INDEX {', '.join(indexes)}")
+    yield
+    cursor.execute("SET maintenance_work_mem = '1GB'")
+    for definition in indexes.values():
+        cursor.execute(definition)
+    cursor.execute(f"ALTER TABLE usage_usageinterval ADD CONSTRAINT usage_no_overlap {guard}")
+    cursor.execute("ALTER TABLE usage_usageinterval ENABLE TRIGGER usage_mark_closed")
+    cursor.execute("RESET maintenance_work_mem")
+    cursor.execute(MARKED)
 
 
 def _closing(name: str) -> float:
