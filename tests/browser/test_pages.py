@@ -379,7 +379,7 @@ def test_the_summary_follows_the_form(berth: Berth, visit: Visit, inspect: Calla
     page.get_by_label("Branch, tag or commit").fill("main")
     expect(summary).to_contain_text("~/churn")
     expect(page.get_by_label("Branch, tag or commit")).to_have_value("main")
-    for name in ("Launch link", "Save these settings", "Name and variables"):
+    for name in ("Launch link", "Save these settings", "Name, project and variables"):
         page.locator("summary", has_text=name).click()
     page.get_by_label("Name of the configuration").fill("churn")
     inspect(page, "launch-open")
