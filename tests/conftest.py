@@ -48,6 +48,23 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Groups:
     return Groups(config, log)
 
 
+class ToldAtOnce:
+    """What fails is told when it fails, in a line: a long run may be ended before it tells all."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self.plugins = config.pluginmanager
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.failed and (terminal := self.plugins.get_plugin("terminalreporter")):
+            why = next((line[1:].strip() for line in report.longreprtext.splitlines() if line.startswith("E ")), "")
+            terminal.write_line(f"\n{report.nodeid} failed at {report.when}: {why}")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        config.pluginmanager.register(ToldAtOnce(config))
+
+
 QUICK_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 
