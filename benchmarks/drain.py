@@ -108,8 +108,8 @@ def _in_order(begun: dict[str, Any], queued: set[str]) -> int:
 
     Raises Stopped where a job of somebody overtook an earlier one, or where one did not succeed exactly once.
     """
-    if wrong := queued & set(begun["wrong"]):
-        raise Stopped(f"{len(wrong)} jobs did not succeed once: {sorted(wrong)[:5]}")
+    if wrong := {pk: how for pk, how in begun["wrong"].items() if pk in queued}:
+        raise Stopped(f"{len(wrong)} jobs did not succeed once: {wrong}")
     placed = [(person, pk) for person, pk in begun["placed"] if pk in queued]
     if len(placed) != len(queued):
         raise Stopped(f"{len(queued)} jobs were given {len(placed)} places.")

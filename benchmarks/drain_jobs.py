@@ -13,6 +13,7 @@ import django
 
 PEOPLE = {"vision": ("scientist", "lead", "vera"), "risk": ("outsider", "rita", "rolf")}
 SAID = "once"
+RIGHT = ["succeeded", 1, 1, 0, SAID]
 
 
 def queue(count: int, username: str = "") -> list[str]:
@@ -61,7 +62,7 @@ def open_() -> dict[str, float]:
 
 def begun() -> dict[str, Any]:
     """The jobs in the order in which they got their places, those of one person in that in which they were queued;
-    `wrong` are those that did not succeed with one attempt in one container that wrote one line.
+    `wrong` says how it went with those that did not succeed with one attempt in one container that wrote one line.
     """
     from jobs.models import Attempt, Job
     from portal.compute.models import Transition
@@ -71,18 +72,20 @@ def begun() -> dict[str, Any]:
     queued: defaultdict[str, list[str]] = defaultdict(list)
     for pk in sorted(whose):
         queued[whose[pk]].append(pk)
-    right = Attempt.objects.filter(job__state="succeeded", allocation__generation=1, allocation__exit_code=0)
+    went = [(attempt.job_id, _went(attempt)) for attempt in Attempt.objects.select_related("job", "allocation")]
     return {
         "placed": [(whose[pk], pk) for pk in placed.values_list("allocation__owner_id", flat=True)],
         "queued": queued,
-        "wrong": sorted(set(whose) - {attempt.job_id for attempt in right if attempt.number == 1 and _once(attempt)}),
+        "wrong": {pk: how for pk, how in went if how != RIGHT},
     }
 
 
-def _once(attempt: Any) -> bool:
+def _went(attempt: Any) -> list[Any]:
+    """The state of the job, number of the attempt, its containers, the exit code of the last, and what they wrote."""
     from portal.compute.log_reading import lines_after
 
-    return [line.text for line in lines_after(attempt.allocation)] == [SAID]
+    row, lines = attempt.allocation, [line.text for line in lines_after(attempt.allocation)]
+    return [attempt.job.state, attempt.number, row.generation, row.exit_code, *lines]
 
 
 def wait(seconds: float) -> dict[str, int]:
