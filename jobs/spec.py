@@ -59,18 +59,19 @@ cd code
 """
 BEGIN = (
     _FETCH
-    + r"""set +e -m
-"$@" </dev/null &
+    + r"""exec 3>&2 2>/dev/null
+set +e -m
+"$@" </dev/null 2>&3 3>&- &
 command=$!
 set +m
-trap 'kill -TERM -- "-$command" 2>/dev/null' TERM
-while wait "$command"; kill -0 "$command" 2>/dev/null; do :; done
+trap 'kill -TERM -- "-$command"' TERM
+while wait "$command"; kill -0 "$command"; do :; done
 wait "$command"
 exit $?
 """
 )
-"""The command comes as "$@". It leads a process group of its own, so that all of a script hears when it shall end;
-after that bash says nothing of jobs of its own."""
+"""The command comes as "$@". It leads a process group of its own, so that all of a script hears when it shall end. What
+bash says of jobs of its own is not the command's, so nobody reads it."""
 BEGIN_ANYWHERE = f"""[ ! -r "$BERTH_FILES/environment" ] || . "$BERTH_FILES/environment"
 {_FETCH}exec "$@"
 """
