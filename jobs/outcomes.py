@@ -19,6 +19,7 @@ from jobs.states import J, JobState
 from portal.accounts.models import User
 from portal.compute.states import Reason
 from portal.lib import clock, plots, words
+from portal.lib.plots import Bars
 from portal.usage import access, periods
 from portal.usage.periods import Period
 
@@ -102,9 +103,7 @@ def page(user: User, wanted: Asked) -> dict[str, Any]:
         ],
         "whole": sum(ended),
         "succeeded": words.percent(ended[0] / tried) if tried else "",
-        "legend": [(state.label, colour) for state, colour in COLOURS.items()],
-        "bars": _bars(days) if sum(ended) else "",
-        "days": days,
+        "bars": _bars(days),
         "causes": _causes(wanted, period, sum(ended[1:-1])),
         "by": BY[wanted.by].label,
         "rows": _rows(wanted, period),
@@ -135,18 +134,22 @@ def _days(wanted: Asked, period: Period) -> list[Row]:
     ]
 
 
-def _bars(days: list[Row]) -> SafeString:
+def _bars(days: list[Row]) -> Bars:
     layers = [
         plots.Layer(state.label, [float(day.numbers[n]) for day in days], colour)
         for n, (state, colour) in enumerate(COLOURS.items())
     ]
     most = max(days, key=lambda day: day.whole)
     about = f"Jobs that ended each day from {days[0].name} to {days[-1].name}, most on {most.name} with {most.whole}."
-    return plots.stacked(
-        [day.name.partition(" ")[0] for day in days],
-        layers,
-        about,
-        lambda height: f"{height:g}" if height == int(height) else "",
+    names = [day.name.partition(" ")[0] for day in days]
+    drawn = plots.stacked(names, layers, about, lambda height: f"{height:g}" if height == int(height) else "")
+    return Bars(
+        title="Ended each day",
+        drawn=drawn if most.whole else SafeString(""),
+        legend=[(state.label, colour) for state, colour in COLOURS.items()],
+        numbers="Days as numbers",
+        heads=["Day", *(state.label for state in COLOURS)],
+        rows=[(day.name, day.url, [str(number) for number in day.numbers]) for day in days],
     )
 
 

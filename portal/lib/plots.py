@@ -84,6 +84,22 @@ class Layer:
     colour: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Bars:
+    """A chart with its title, and the same as a table called `numbers`; nothing is `drawn` where there is nothing.
+
+    `legend` has the colour of each name. A row is a name, where it leads to if anywhere, and what stands under `heads`
+    but the first.
+    """
+
+    title: str
+    drawn: SafeString
+    legend: Sequence[tuple[str, int]]
+    numbers: str
+    heads: Sequence[str]
+    rows: Sequence[tuple[str, str, Sequence[str]]]
+
+
 def stacked(names: Sequence[str], layers: Sequence[Layer], about: str, word: Callable[[float], str]) -> SafeString:
     """A bar for each name, its layers upon each other from the first to the last. `word` writes a height.
 
