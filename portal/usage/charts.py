@@ -18,11 +18,12 @@ AT_WORK = ("at work", "not at work", "not measured")
 
 @dataclass(frozen=True, slots=True)
 class Steps:
-    """A time in days or months, as `step` says: when each begins, and what was used in it."""
+    """A time in days or months, as `step` says: when each begins, what was used in it, and where to look closer."""
 
     step: str
     starts: Sequence[datetime]
     sums: Sequence[Sum]
+    urls: Sequence[str]
 
     def words(self, n: int) -> str:
         return f"{self.starts[n]:%B %Y}" if self.step == "month" else words.day(self.starts[n])
@@ -55,7 +56,7 @@ def spent(steps: Steps, groups: Sequence[tuple[str, Sequence[Sum]]], rest: str =
         legend=_legend(layers),
         numbers=f"{steps.step.capitalize()}s as numbers",
         heads=[steps.step.capitalize(), "Spent"],
-        rows=[(steps.words(n), "", [_money(totals[n])]) for n in steps.begun()],
+        rows=[(steps.words(n), steps.urls[n], [_money(totals[n])]) for n in steps.begun()],
     )
 
 
@@ -73,7 +74,7 @@ def gpu_hours(steps: Steps) -> Bars:
         legend=_legend(layers),
         numbers="GPU hours as numbers",
         heads=[steps.step.capitalize(), *(name.capitalize() for name in AT_WORK)],
-        rows=[(steps.words(n), "", [f"{part:.1f}" for part in hours[n]]) for n in steps.begun()],
+        rows=[(steps.words(n), steps.urls[n], [f"{part:.1f}" for part in hours[n]]) for n in steps.begun()],
     )
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
@@ -78,7 +78,8 @@ def asked(user: User, query: Mapping[str, str]) -> Asked:
     period = query.get("period", "month")
     by = query.get("by", "template" if scope.slug == access.MINE else "user")
     only = {name: query[name][:200] for name in BY if name in query and "\0" not in query[name]}
-    return Asked(scope, period if period in periods.PERIODS else "month", by if by in BY else "user", only)
+    known = period in periods.PERIODS or periods.dated(period)
+    return Asked(scope, period if known else "month", by if by in BY else "user", only)
 
 
 @timezone.override(UTC)
@@ -88,7 +89,12 @@ def page(user: User, wanted: Asked) -> dict[str, Any]:
     scope = _scope(wanted)
     buckets = periods.buckets(period, period.step)
     by_step, starts = reports.sums(scope, buckets), [start for start, _ in buckets]
-    steps = charts.Steps(period.step, starts, [by_step.get((start, ()), Sum()) for start in starts])
+    steps = charts.Steps(
+        period.step,
+        starts,
+        [by_step.get((start, ()), Sum()) for start in starts],
+        [wanted.link(period=_period_name(period.step, start)) for start in starts] if len(starts) > 1 else [""],
+    )
     whole = reports.total(steps.sums)
     grouped = reports.by_group(reports.sums(scope, [(period.since, period.until)], [wanted.by], most=ROWS + 1))
     names = _names(wanted.by, [value for (value,) in grouped])
@@ -97,7 +103,7 @@ def page(user: User, wanted: Asked) -> dict[str, Any]:
     return {
         "asked": wanted,
         "choices": _links(wanted, "scope", {one.slug: one.label for one in access.choices(user)}, wanted.scope.slug),
-        "periods": _links(wanted, "period", periods.PERIODS, wanted.period),
+        "periods": _links(wanted, "period", periods.PERIODS | _period_words(wanted.period), wanted.period),
         "groups": _links(wanted, "by", BY, wanted.by),
         "narrowed": [
             (BY[name], _names(name, [value])[value], wanted.link(**{name: None})) for name, value in wanted.only.items()
@@ -120,6 +126,17 @@ def page(user: User, wanted: Asked) -> dict[str, Any]:
         "query": dict(parse_qsl(wanted.query())),
         **_budgets(wanted),
     }
+
+
+def _period_name(step: str, start: datetime) -> str:
+    return f"{start:%Y-%m}" if step == "month" else f"{start:%Y-%m-%d}"
+
+
+def _period_words(name: str) -> dict[str, str]:
+    """What people call a day or a month that was chosen by its date."""
+    if not (period := periods.dated(name)):
+        return {}
+    return {name: words.day(period.since) if period.days == 1 else f"{period.since:%B %Y}"}
 
 
 def _layers(wanted: Asked, buckets: Sequence[Bucket], shown: Sequence[str]) -> dict[str, list[Sum]]:

@@ -59,7 +59,7 @@ def midnight(day: date) -> datetime:
 
 
 def named(name: str) -> Period:
-    """One of PERIODS; this month for any other."""
+    """One of PERIODS, or as `dated`; this month for any other."""
     today = localtime(clock.now()).date()
     first = today.replace(day=1)
     match name:
@@ -71,7 +71,19 @@ def named(name: str) -> Period:
         case "year":
             return Period(today.replace(month=1, day=1), today)
         case _:
-            return Period(first, today)
+            return dated(name) or Period(first, today)
+
+
+def dated(name: str) -> Period | None:
+    """The month `2026-11` or the day `2026-11-05`; None for what is neither or has not begun."""
+    if not (found := re.fullmatch("([12][0-9]{3}-[0-9]{2})(-[0-9]{2})?", name)):
+        return None
+    try:
+        first = date.fromisoformat(name if found[2] else f"{name}-01")
+    except ValueError:
+        return None
+    last = first if found[2] else _next_month(first) - timedelta(days=1)
+    return Period(first, last) if first <= localtime(clock.now()).date() else None
 
 
 def month_named(name: str) -> tuple[datetime, datetime]:

@@ -83,6 +83,19 @@ def test_gpu_hours_are_shown_with_what_was_at_work(people: People) -> None:
     assert (row["gpu_hours"], row["gpu_hours_measured"], row["gpu_hours_used"]) == ("10.0000", "10.0000", "4.0000")
 
 
+def test_a_day_leads_to_what_it_is_made_of(people: People, used: Any) -> None:
+    luis = enter(people.luis)
+    day = f"{clock.now():%Y-%m-%d}"
+    assert f"period={day}" in shown(luis, "?period=7")
+    closer = shown(luis, f"?scope=team:vision&period={day}&by=owner")
+    assert "€ 0.12" in closer  # all of the seven days
+    assert "churn" in closer
+    assert f"{clock.now():%-d %b %Y}" in closer
+    month = shown(luis, f"?scope=team:vision&period={day[:7]}")
+    assert f"{clock.now():%B %Y}" in month
+    assert "€ 0.12" in month
+
+
 def test_without_gpus_nothing_is_said_of_them(people: People, used: Any) -> None:
     page = shown(enter(people.vera), "?period=7")
     assert "GPU hours each" not in page

@@ -143,6 +143,10 @@ def test_periods_have_names_and_steps_have_bounds() -> None:
         assert periods.named("last-month") == Period(date(2026, 2, 1), date(2026, 2, 28))
         assert periods.named("7") == Period(date(2026, 2, 23), date(2026, 3, 1))
         assert periods.named("nonsense") == periods.named("month")
+        assert periods.named("2026-02") == Period(date(2026, 2, 1), date(2026, 2, 28))
+        assert periods.named("2026-03-01") == Period(date(2026, 3, 1), date(2026, 3, 1))
+        for unknown in ("2026-03-02", "2026-13", "2026-02-30", "2026-02-1", "9999-12", "٢٠٢٦-01", "2026-02\n"):
+            assert periods.dated(unknown) is None
     assert NOVEMBER.before == Period(date(2026, 10, 2), date(2026, 10, 31))
     years = Period(date(2000, 1, 1), date(2026, 1, 1))
     for interval_name in ("hour", "day", "week", ""):
