@@ -268,7 +268,6 @@ def lines(wanted: Asked) -> list[list[str]]:
 
 @timezone.override(UTC)
 def title(wanted: Asked) -> str:
-    period = periods.named(wanted.period)
-    last = min(period.last, clock.now().astimezone(UTC).date())
-    days = dict.fromkeys(words.day(periods.midnight(day)) for day in (period.first, last))
-    return f"{wanted.scope.label}, {' to '.join(days)}"
+    period, today = periods.named(wanted.period), clock.now().astimezone(UTC).date()
+    days = dict.fromkeys(words.day(periods.midnight(day)) for day in (period.first, min(period.last, today)))
+    return f"{wanted.scope.label}, {' to '.join(days)}{', up to now' if period.last >= today else ''}"

@@ -91,6 +91,8 @@ def test_a_day_leads_to_what_it_is_made_of(people: People, used: Any) -> None:
     assert "€ 0.12" in closer  # all of the seven days
     assert "churn" in closer
     assert f"{clock.now():%-d %b %Y}" in closer
+    assert "up to now. Days" in closer
+    assert "up to now. Days" not in shown(luis, "?scope=team:vision&period=last-month")
     month = shown(luis, f"?scope=team:vision&period={day[:7]}")
     assert f"{clock.now():%B %Y}" in month
     assert "€ 0.12" in month
