@@ -72,11 +72,13 @@ def begun() -> dict[str, Any]:
     queued: defaultdict[str, list[str]] = defaultdict(list)
     for pk in sorted(whose):
         queued[whose[pk]].append(pk)
-    went = [(attempt.job_id, _went(attempt)) for attempt in Attempt.objects.select_related("job", "allocation")]
+    went: defaultdict[str, list[Any]] = defaultdict(list)
+    for attempt in Attempt.objects.select_related("job", "allocation"):
+        went[attempt.job_id].append(_went(attempt))
     return {
         "placed": [(whose[pk], pk) for pk in placed.values_list("allocation__owner_id", flat=True)],
         "queued": queued,
-        "wrong": {pk: how for pk, how in went if how != RIGHT},
+        "wrong": {pk: went[pk] for pk in whose if went[pk] != [RIGHT]},
     }
 
 

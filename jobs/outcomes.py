@@ -101,7 +101,6 @@ def page(user: User, wanted: Asked) -> dict[str, Any]:
             (state.label, number, _jobs(wanted, period.since, period.until, state=state))
             for state, number in zip(COLOURS, ended, strict=True)
         ],
-        "whole": sum(ended),
         "succeeded": words.percent(ended[0] / tried) if tried else "",
         "bars": _bars(days),
         "causes": _causes(wanted, period, sum(ended[1:-1])),

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, timedelta
 from decimal import Decimal
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
@@ -88,13 +88,7 @@ def page(user: User, wanted: Asked) -> dict[str, Any]:
     period = periods.named(wanted.period)
     scope = _scope(wanted)
     buckets = periods.buckets(period, period.step)
-    by_step, starts = reports.sums(scope, buckets), [start for start, _ in buckets]
-    steps = charts.Steps(
-        period.step,
-        starts,
-        [by_step.get((start, ()), Sum()) for start in starts],
-        [wanted.link(period=_period_name(period.step, start)) for start in starts] if len(starts) > 1 else [""],
-    )
+    steps = _steps(wanted, period.step, buckets)
     whole = reports.total(steps.sums)
     grouped = reports.by_group(reports.sums(scope, [(period.since, period.until)], [wanted.by], most=ROWS + 1))
     names = _names(wanted.by, [value for (value,) in grouped])
@@ -128,8 +122,12 @@ def page(user: User, wanted: Asked) -> dict[str, Any]:
     }
 
 
-def _period_name(step: str, start: datetime) -> str:
-    return f"{start:%Y-%m}" if step == "month" else f"{start:%Y-%m-%d}"
+def _steps(wanted: Asked, step: str, buckets: Sequence[Bucket]) -> charts.Steps:
+    """What was used in each; one alone leads nowhere else."""
+    found, starts = reports.sums(_scope(wanted), buckets), [start for start, _ in buckets]
+    form = "%Y-%m" if step == "month" else "%Y-%m-%d"
+    urls = [wanted.link(period=start.strftime(form)) for start in starts] if len(starts) > 1 else [""]
+    return charts.Steps(step, starts, [found.get((start, ()), Sum()) for start in starts], urls)
 
 
 def _period_words(name: str) -> dict[str, str]:
