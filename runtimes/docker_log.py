@@ -62,7 +62,7 @@ class DockerLog:
                     yield LogLine(at, "berth", MISSING)
             output, moment = self._outputs[stream], _nanoseconds(at, stamp)
             goes_back, is_next, self._before = moment < self._before, moment == self._before, moment
-            if not output.takes(moment):
+            if not output.takes(moment, ends_line=data.endswith(b"\n")):
                 if goes_back:
                     self._all_repeat()
                 self._took(0, len(data))
@@ -112,22 +112,27 @@ class _Output:
     """Tells a frame from its repetition by its time in nanoseconds, which rises.
 
     A repetition begins with a time that was taken before; a time that was not taken is a clock that was set back.
-    The frames of one long line share one time: in a repetition, as many as were taken are left out. Of a line longer
-    than what the engine keeps a repetition begins anywhere, so of what is dropped anyway all frames are taken; one of
-    another time says that the end of that line was lost.
+    The frames of one long line share one time, and the next line has another: the newest time after a line's end is a
+    repetition too, and in it as many frames as were taken are left out. Of a line longer than what the engine keeps a
+    repetition begins anywhere, so of what is dropped anyway all frames are taken; one of another time says that the
+    end of that line was lost.
     """
 
     def __init__(self) -> None:
         self.splitter = LineSplitter()
         self._taken = array("q")
         self._repeated: int | None = None
+        self._ended_line = True
 
     def repeats(self) -> None:
         """What comes next may have been taken before: a repetition begins, whatever an earlier one had counted."""
         self._repeated = 0
 
-    def takes(self, time: int) -> bool:
+    def takes(self, time: int, *, ends_line: bool) -> bool:
         newest = self._taken[-1] if self._taken else None
+        if time == newest and self._ended_line:
+            self.repeats()
+        self._ended_line = ends_line
         goes_on = self.splitter.is_cut and time == newest
         if newest is not None and time <= newest and not goes_on and self._was_taken(time):
             return False

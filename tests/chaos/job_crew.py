@@ -130,7 +130,8 @@ class JobCrew:
         return self.berth.engine.run("logs", container) if container else ""
 
     def let_go(self, name: str) -> None:
-        self.berth.engine.run("exec", self.container(name), "touch", "/tmp/go")
+        """Nobody waits for the process: the container may end, and it with it, as soon as the file is there."""
+        self.berth.engine.run("exec", "--detach", self.container(name), "touch", "/tmp/go")
 
     def assert_repeated(self, name: str, because: str) -> None:
         """It runs in a second attempt, for which it pays no retry, and comes to its end."""

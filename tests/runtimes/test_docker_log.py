@@ -38,8 +38,24 @@ def test_frames_sent_twice_are_given_once() -> None:
     assert _read(log, *once[1:3], *later, _frame(3 * S + 1, "g\n"), _frame(2 * S, "h\n", "stderr")) == ["g", "h"]
 
 
-def test_equal_lines_at_one_time_are_all_given() -> None:
-    assert _read(DockerLog(None), *[_frame(S, "a\n")] * 3) == ["a", "a", "a"]
+def test_all_frames_of_a_long_line_are_taken_though_they_are_equal() -> None:
+    assert _read(DockerLog(None), *[_frame(S, "a")] * 3, _frame(S, "a\n")) == ["aaaa"]
+
+
+@pytest.mark.parametrize("again", [1, 2])
+def test_a_line_that_is_sent_again_at_once_is_given_once(again: int) -> None:
+    """An engine that hears twice that it has changed its file, before a second line is in it."""
+    for line in ([_frame(S, "a\n")], [_frame(S, "a, "), _frame(S, "a, "), _frame(S, "b\n")]):
+        log = DockerLog(None)
+        once = _read(log, *line)
+        assert _read(log, *line * again, _frame(2 * S, "c\n")) == ["c"]
+        assert _read(DockerLog(None), *line, *line * again, _frame(2 * S, "c\n")) == [*once, "c"]
+
+
+def test_the_end_of_a_long_line_that_is_sent_again_is_given_once() -> None:
+    """Where a file of the engine begins in the middle of one."""
+    line = [_frame(S, "a, "), _frame(S, "a, "), _frame(S, "b\n")]
+    assert _read(DockerLog(None), *line, *line[1:], *line[2:], _frame(2 * S, "c\n")) == ["a, a, b", "c"]
 
 
 def test_a_clock_that_was_set_back_loses_no_line() -> None:
