@@ -2,7 +2,8 @@
 
 For `usage` only: 200 teams, 5,000 people of whom some work much more than others, 40 nodes, 12 environments, 3 GPU
 classes, in each team 4 projects, which three quarters of the runs name. Somebody runs something for two hours on
-average, three of ten on a GPU."""
+average, three of ten on a GPU. Besides, everybody has a home, each team a folder, and half of the people a job whose
+files are kept: their sizes change each month."""
 
 import json
 import os
@@ -51,6 +52,18 @@ FROM (
 CROSS JOIN LATERAL (SELECT date_trunc('second', exact) AS began) AS whole
 CROSS JOIN LATERAL generate_series(1, CASE WHEN gpu THEN 3 ELSE 2 END) AS number
 """
+KEPT = """
+INSERT INTO usage_usageinterval (id, allocation_id, owner_kind, owner_id, meter, quantity, started_at, ended_at,
+    price_per_hour, currency, team, "user", project, template, gpu_class, node, measured, used)
+SELECT lpad(number || 'K' || month, 26, '0'), lpad(number::text, 26, 'V'), 'files', lpad(number::text, 26, 'V'),
+    'storage', 1 + number %% 50, began, nullif(began + interval '30 days', %(until)s), 0.0001, 'EUR',
+    CASE number %% 200 WHEN 0 THEN 'vision' WHEN 199 THEN 'risk' ELSE 'team-' || number %% 200 END,
+    CASE WHEN number >= 7500 THEN '' WHEN number %% 5000 = 0 THEN 'scientist' ELSE 'person-' || number %% 5000 END,
+    '', '', '', '', 0, 0
+FROM generate_series(0, 7699) AS number
+CROSS JOIN generate_series(0, 35) AS month
+CROSS JOIN LATERAL (SELECT %(until)s - interval '30 days' * (36 - month) AS began) AS whole
+"""
 GUARD = "SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conname = 'usage_no_overlap'"
 INDEXES = """
 SELECT indexname, indexdef FROM pg_indexes
@@ -74,6 +87,7 @@ def main(count: int) -> None:
         until = clock.now().replace(microsecond=0) - timedelta(days=1)
         with _written_at_once(cursor):
             cursor.execute(LOAD, {"runs": round(count / RUNS), "until": until})
+            cursor.execute(KEPT, {"until": until})
         cursor.execute("ANALYZE")
         many = _closing("many")
         seconds, anew = _add_up()
@@ -126,7 +140,7 @@ def _closing(name: str) -> float:
         )
         start = time.perf_counter()
         with transaction.atomic():
-            metering.close_intervals(allocation, clock.now())
+            metering.close(allocation.pk, clock.now())
         took.append(time.perf_counter() - start)
     return statistics.median(took)
 

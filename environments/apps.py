@@ -8,12 +8,14 @@ class EnvironmentsConfig(AppConfig):
 
     def ready(self) -> None:
         from environments import idling, image_cleaning, images, mails, scheduling, volumes
-        from environments.files import beside, measuring
+        from environments.files import beside, charging, measuring
         from environments.owner import WorkspaceOwner
         from portal.compute import limits, owners, ticking
         from portal.quotas.states import Resource
+        from portal.usage import storage
 
         owners.register("workspace", WorkspaceOwner())
+        owners.name(storage.KIND, charging.Files())
         limits.count(Resource.STORAGE, measuring.held)
         beside.also(measuring.measure_one, pause=10)
         ticking.also(images.ring_due)

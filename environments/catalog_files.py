@@ -80,7 +80,8 @@ GPU_CLASSES = _closed(
 PRICES = _closed(
     {
         "currency": {"type": "string", "pattern": "^[A-Z]{3}$"},
-        "prices": _closed({"cpu": _MONEY, "memory": _MONEY}) | {"patternProperties": {"^gpu-": _MONEY}},
+        "prices": _closed({"cpu": _MONEY, "memory": _MONEY}, {"storage": _MONEY})
+        | {"patternProperties": {"^gpu-": _MONEY}},
     }
 )
 _IMAGE = _closed({"name": _SLUG}, {"build": _SLUG, "pull": {"type": "string", "maxLength": 250}})

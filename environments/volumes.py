@@ -13,6 +13,7 @@ from portal.compute.models import Allocation
 from portal.compute.states import Phase
 from portal.lib import clock
 from portal.live.redis import publish
+from portal.usage import storage
 from runtimes.base import RuntimeFailure
 
 logger = logging.getLogger(__name__)
@@ -100,11 +101,17 @@ def seen(engine_name: str) -> None:
     Volume.objects.filter(engine_name=engine_name, made_at=None).update(made_at=clock.now())
 
 
+def changed(*volume_ids: str) -> None:
+    """They are due to be measured again."""
+    Volume.objects.filter(pk__in=volume_ids).update(measured_at=None)
+
+
 def delete(volume_id: str) -> None:
-    """Remove one volume; while a container still has it, the next tick tries again."""
+    """Remove one volume; while a container still has it, the next tick tries again. It costs nothing since the wish."""
     volume = Volume.objects.filter(pk=volume_id, delete_requested_at__isnull=False, deleted_at=None).first()
-    if volume is None:
+    if volume is None or volume.delete_requested_at is None:
         return
+    storage.release(volume.pk, volume.delete_requested_at)
     held = Allocation.objects.filter(spec__mounts__contains=[{"volume": volume.engine_name}])
     if held.exclude(phase=Phase.ENDED, next_look_at=None).exists():
         return

@@ -9,7 +9,8 @@ class JobsConfig(AppConfig):
     def ready(self) -> None:
         from environments.files import access as files
         from environments.files import beside
-        from jobs import actions, collecting, holding, idle_gpus, model_files, places, scheduling, sweeps
+        from environments.files import charging as file_charging
+        from jobs import actions, charging, collecting, holding, idle_gpus, model_files, places, scheduling, sweeps
         from jobs.owner import JobOwner
         from portal.compute import owners, ticking
 
@@ -22,6 +23,7 @@ class JobsConfig(AppConfig):
         ticking.also(idle_gpus.settle_due)
         ticking.also(actions.forget_files)
         files.also(places.place_for)
+        file_charging.also(charging.charged)
         beside.also(collecting.copy_one, pause=1)
         beside.also(collecting.collect_one, pause=1)
         beside.also(model_files.fill_one, pause=1)

@@ -15,6 +15,7 @@ from django.db import transaction
 from django.db.models import Q
 from django.db.models.query import QuerySet
 
+from environments import volumes
 from environments.files.disk import HIDDEN, as_berth, opened
 from jobs import registry, snapshots, unpacking
 from jobs.models import Artifact, Job, Snapshot
@@ -227,6 +228,7 @@ def collect_one() -> bool:
         waiting = Job.objects.filter(pk=job.pk, artifacts_state=ArtifactsState.WAITING)
         if waiting.update(artifacts_state=state, files_until=None) and job.state == JobState.SUCCEEDED:
             registry.keep_asked(job)
+        volumes.changed(job.volume_id)
         publish(job.topic)
     return True
 

@@ -131,7 +131,8 @@ def _model(job: Job, name: str, owner: User) -> Model:
 
 
 def filled(version: ModelVersion) -> None:
-    """Its files are in its volume."""
+    """Its files are in its volume too, so each of the two takes a part of what they share."""
+    volumes.changed(version.volume_id, version.job.volume_id)
     _settle(version, VersionState.READY, "")
 
 

@@ -62,6 +62,7 @@ def arrived(snapshot: Snapshot, code_hash: str) -> None:
     """It is in its volume; its jobs may begin."""
     there = Snapshot.objects.filter(pk=snapshot.pk, state=CodeState.WAITING)
     if there.update(state=CodeState.READY, hash=code_hash, files_until=None):
+        volumes.changed(snapshot.volume_id)
         free = Job.objects.filter(snapshot=snapshot, state=J.QUEUED, hold=Hold.NONE)
         free.filter(message=COPYING).update(message="")
         _tell(free)

@@ -67,7 +67,7 @@ def delete(place: Place, path: tuple[str, ...], *, actor: str) -> None:
 def changed(volume: Volume, verb: str, path: Any, actor: str, after: dict[str, Any] | None = None) -> None:
     """Recorded, and due to be measured again."""
     record(actor, verb, volume.topic, before={"path": "/".join(path)}, after=after or {})
-    Volume.objects.filter(pk=volume.pk).update(measured_at=None)
+    volumes.changed(volume.pk)
 
 
 def _new(folder: tuple[str, ...], name: str) -> str:

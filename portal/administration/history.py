@@ -1,12 +1,15 @@
-"""A made-up quarter of work for the demo: who ran what, when, on what, and how it ended. Without a database.
+"""A made-up quarter of work for the demo: who ran what, when, on what, how it ended, and what was kept.
 
-The same last day gives the same quarter. GPUs are held by as many runs as there are devices, so that others wait.
+Without a database. The same last day gives the same quarter. GPUs are held by as many runs as there are devices, so
+that others wait.
 """
 
 import heapq
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from decimal import Decimal
+from itertools import pairwise
 from random import Random
 
 from portal.compute.states import Reason
@@ -99,6 +102,32 @@ class Run:
         random = Random(f"{self.name} {self.wished_at}")  # noqa: S311  # to be repeatable, not secret
         least, most = (0.03, 0.4) if self.kind == "workspace" else (0.45, 0.97)
         return {meter: random.uniform(least, most) for meter in ("cpu", "gpu")}
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What somebody's home took for a while, in GiB; without a `username`, the folder of the team."""
+
+    team: str
+    username: str
+    gib: Decimal
+    started_at: datetime
+    ended_at: datetime
+
+
+def kept(until: datetime) -> list[Kept]:
+    """In the DAYS before `until`; another size each week."""
+    homes = [one for person in PEOPLE for one in _growing(person.team, person.username, 2, 18, until)]
+    return homes + [one for team in TEAMS for one in _growing(team, "", 40, 160, until)]
+
+
+def _growing(team: str, username: str, least: float, most: float, until: datetime) -> Iterator[Kept]:
+    random = Random(f"{team} {username} {until.date()}")  # noqa: S311  # to be repeatable, not secret
+    gib = random.uniform(least, most)
+    weeks = [until - timedelta(weeks=n) for n in range(DAYS // 7, -1, -1)]
+    for begins, ends in pairwise(weeks):
+        yield Kept(team, username, Decimal(f"{gib:.2f}"), begins, ends)
+        gib *= random.uniform(0.95, 1.15)
 
 
 def quarter(until: datetime) -> list[Run]:

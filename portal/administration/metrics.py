@@ -14,6 +14,7 @@ from portal.compute.models import Allocation, GpuDevice, GpuHold, Heartbeat, Nod
 from portal.compute.states import Phase
 from portal.lib import clock
 from portal.lib.exposition import Metric, Sample
+from portal.usage.metering import running
 from portal.usage.models import UsageInterval
 
 GPU_STATES = ("free", "held", "missing")
@@ -95,7 +96,7 @@ def _gpus() -> list[Sample]:
 
 
 def _rates() -> list[Sample]:
-    rows = UsageInterval.objects.filter(ended_at=None).order_by("team", "currency")
+    rows = running(UsageInterval.objects.order_by("team", "currency"))
     found = rows.values_list("team", "currency").annotate(rate=Sum(F("quantity") * F("price_per_hour")))
     return [({"team": team, "currency": currency}, rate) for team, currency, rate in found]
 

@@ -21,7 +21,8 @@ from portal.lib.words import plain
 from portal.quotas.models import GpuClass, Grant, QuotaRequest, ResourceLimit
 from portal.quotas.states import DECIDED, GPU, NOUNS, Resource
 from portal.usage import costs
-from portal.usage.metering import gpu_sku, prices
+from portal.usage.metering import prices
+from portal.usage.meters import gpu_sku
 from portal.usage.models import UsageInterval
 
 DAYS_SHOWN = 14

@@ -35,7 +35,19 @@ class Subject:
     idle_since: datetime | None = None
 
 
-class Owner(Protocol):
+class Owned(Protocol):
+    """A row that says by kind and id whose it is."""
+
+    owner_kind: str
+    owner_id: str
+
+
+class Named(Protocol):
+    def subjects(self, owner_ids: Collection[str]) -> Mapping[str, Subject]:
+        """What people call these, and the page of each. One query for each kind of them."""
+
+
+class Owner(Named, Protocol):
     """What compute asks of the app that owns an allocation. `stays` says what is left when it is stopped, `moves` what
     becomes of it when its node is emptied. `preemptible`: it may be ended at any time, and begins anew by itself."""
 
@@ -73,9 +85,6 @@ class Owner(Protocol):
     def stop(self, allocation: Allocation, *, actor: str, message: str) -> None:
         """End what it runs for, for good; `message` is the sentence its people read."""
 
-    def subjects(self, owner_ids: Collection[str]) -> Mapping[str, Subject]:
-        """What people call these, and the page of each. One query."""
-
 
 class Observer(Protocol):
     """Sees every transition inside its transaction, whoever owns it (metering does)."""
@@ -93,12 +102,19 @@ class Meter(Protocol):
 
 
 _owners: dict[str, Owner] = {}
+_named: dict[str, Named] = {}
 _observers: list[Observer] = []
 _meters: list[Meter] = []
 
 
 def register(kind: str, owner: Owner) -> None:
     _owners[kind] = owner
+    name(kind, owner)
+
+
+def name(kind: str, named: Named) -> None:
+    """Of what costs something, and has no allocations."""
+    _named[kind] = named
 
 
 def observe(observer: Observer) -> None:
@@ -120,12 +136,12 @@ def owner_of(allocation: Allocation) -> Owner:
     return _owners[allocation.owner_kind]
 
 
-def subjects(allocations: Iterable[Allocation]) -> dict[str, Subject]:
-    """By owner id, of whatever kind; one query for each kind."""
+def subjects(rows: Iterable[Owned]) -> dict[str, Subject]:
+    """By owner id, of whatever kind."""
     kinds: dict[str, set[str]] = defaultdict(set)
-    for allocation in allocations:
-        kinds[allocation.owner_kind].add(allocation.owner_id)
-    return {pk: found for kind, pks in kinds.items() for pk, found in _owners[kind].subjects(pks).items()}
+    for row in rows:
+        kinds[row.owner_kind].add(row.owner_id)
+    return {pk: found for kind, pks in kinds.items() for pk, found in _named[kind].subjects(pks).items()}
 
 
 def subject(allocation: Allocation) -> Subject:

@@ -7,6 +7,7 @@ import os
 import shutil
 import stat
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -190,26 +191,26 @@ def rename(where: int, name: str, wanted: str) -> None:
 
 
 def extent(where: int, *, seconds: float, most: int, but: Sequence[str] = ()) -> Extent:
-    """What the folder holds without the names `but`, links not followed, files with several names counted once.
+    """What the folder holds without the names `but`, links not followed.
 
+    Each name of a file counts for its share of it, so that folders that share files are together what the disk holds.
     What may not be read counts as not there. No name is kept, so that it takes little memory however many there are.
     """
-    until, total, files, folders, whole, mark = time.monotonic() + seconds, 0, 0, 0, True, 0
-    seen: set[tuple[int, int]] = set()
+    until, files, folders, whole, mark = time.monotonic() + seconds, 0, 0, True, 0
+    taken: Counter[int] = Counter()  # by how many names share it
     try:
         for path, found in _below(where, but):
             if stat.S_ISDIR(found.st_mode):
                 folders += 1
             else:
                 files, mark = files + 1, mark + _mark(path, found)
-                if found.st_nlink == 1 or (found.st_dev, found.st_ino) not in seen:
-                    total += found.st_blocks * 512
-                    seen |= {(found.st_dev, found.st_ino)} if found.st_nlink > 1 else set()
+                taken[found.st_nlink] += found.st_blocks * 512
             if time.monotonic() > until or files + folders > most:
                 whole = False
                 break
     except (RecursionError, OSError):
         whole = False
+    total = sum(size // max(names, 1) for names, size in taken.items())
     return Extent(total, files, folders, whole, f"{mark % 2**256:064x}")
 
 

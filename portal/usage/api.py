@@ -45,6 +45,7 @@ class UsageSerializer(serializers.Serializer[Any]):
     cpu_core_seconds_used = serializers.FloatField(help_text="Of what was measured, so much was at work.")
     gpu_seconds_measured = serializers.FloatField()
     gpu_seconds_used = serializers.FloatField()
+    storage_gib_seconds = serializers.FloatField(help_text="Of files.")
 
 
 class UsageAnswerSerializer(serializers.Serializer[Any]):
@@ -109,4 +110,5 @@ def _row(start: datetime, groups: list[str], values: tuple[str, ...], one: repor
         "cpu_core_seconds_used": one.used["cpu"],
         "gpu_seconds_measured": one.measured["gpu"],
         "gpu_seconds_used": one.used["gpu"],
+        "storage_gib_seconds": seconds.get("storage", 0),
     }

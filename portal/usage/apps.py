@@ -9,11 +9,12 @@ class UsageConfig(AppConfig):
 
     def ready(self) -> None:
         from portal.compute import owners, ticking
-        from portal.usage import budgets, metering, statements, totals, weekly
+        from portal.usage import budgets, metering, statements, storage, totals, weekly
 
         owners.observe(metering.observe)
         owners.measure(metering.measured)
         ticking.also(metering.divide)
+        ticking.also(storage.divide)
         ticking.also(totals.tick)
         ticking.also(budgets.tick)
         ticking.also(statements.ring_due)

@@ -11,7 +11,7 @@ from django.db.models import F, Sum
 from portal.compute.models import Size
 from portal.lib import clock
 from portal.lib.money import Money
-from portal.usage.metering import prices, quantities
+from portal.usage.metering import prices, quantities, running
 from portal.usage.models import UsageInterval
 
 SECONDS_PER_HOUR = Decimal(3600)
@@ -56,8 +56,7 @@ def since(moments: Mapping[str, datetime]) -> dict[str, Money]:
 
 
 def current_rate(user: str) -> Money:
-    """What a user's open intervals cost per hour together."""
-    total = UsageInterval.objects.filter(user=user, ended_at=None).aggregate(
-        total=Sum(F("quantity") * F("price_per_hour"))
-    )["total"]
+    """What all that runs of a user costs per hour."""
+    rows = running(UsageInterval.objects.filter(user=user))
+    total = rows.aggregate(total=Sum(F("quantity") * F("price_per_hour")))["total"]
     return Money(total or Decimal(0), settings.CURRENCY)

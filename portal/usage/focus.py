@@ -6,7 +6,7 @@ last of them: all rows of a currency add up to what reports say.
 
 import json
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -18,20 +18,17 @@ from django.http import StreamingHttpResponse
 
 from portal.accounts.models import Team, User
 from portal.compute import owners
-from portal.compute.models import Allocation
 from portal.lib import clock, spreadsheets
 from portal.lib.words import plain
-from portal.usage import access, periods
+from portal.usage import access, periods, storage
 from portal.usage.costs import SECONDS_PER_HOUR
-from portal.usage.metering import sku_of
+from portal.usage.meters import METERS, STORAGE, sku_of
 from portal.usage.models import StatementItem, UsageInterval
 from portal.usage.reports import Scope
 
 CHUNK = 1_000
 DIGITS = Decimal("0.0000000001")
-KINDS = {"workspace": "Workspace", "job": "Job"}
-METERS = {"cpu": ("CPU", "Core"), "memory": ("Memory", "GiB"), "gpu": ("GPU", "GPU")}
-"""What each is called, and its unit, of which there are hours and seconds."""
+KINDS = {"workspace": "Workspace", "job": "Job", storage.KIND: "Volume"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,13 +75,13 @@ COLUMNS: dict[str, Callable[[Charge], str]] = {
     "ChargeCategory": lambda _: "Usage",
     "ChargeClass": lambda _: "",
     "ChargeDescription": lambda charge: (
-        f"{plain(charge.interval.quantity)} {METERS[charge.interval.meter][1]} of {charge.resource}"
+        f"{plain(charge.interval.quantity)} {METERS[charge.interval.meter].unit} of {charge.resource}"
     ),
     "ChargeFrequency": lambda _: "Usage-Based",
     "ChargePeriodEnd": lambda charge: _time(charge.end),
     "ChargePeriodStart": lambda charge: _time(charge.start),
     "ConsumedQuantity": lambda charge: f"{charge.held:f}",
-    "ConsumedUnit": lambda charge: f"{METERS[charge.interval.meter][1]}-Seconds",
+    "ConsumedUnit": lambda charge: f"{METERS[charge.interval.meter].unit}-Seconds",
     "ContractedCost": lambda charge: f"{charge.cost:f}",
     "ContractedUnitPrice": lambda charge: f"{charge.interval.price_per_hour:f}",
     "EffectiveCost": lambda charge: f"{charge.cost:f}",
@@ -95,17 +92,17 @@ COLUMNS: dict[str, Callable[[Charge], str]] = {
     "PricingCategory": lambda _: "Standard",
     "PricingCurrency": lambda charge: charge.interval.currency,
     "PricingQuantity": lambda charge: f"{charge.held / SECONDS_PER_HOUR:.10f}",
-    "PricingUnit": lambda charge: f"{METERS[charge.interval.meter][1]}-Hours",
+    "PricingUnit": lambda charge: f"{METERS[charge.interval.meter].unit}-Hours",
     "ProviderName": lambda _: "Berth",
     "PublisherName": lambda _: "Berth",
     "ResourceId": lambda charge: charge.interval.owner_id,
     "ResourceName": lambda charge: charge.resource,
     "ResourceType": lambda charge: KINDS.get(charge.interval.owner_kind, charge.interval.owner_kind),
-    "ServiceCategory": lambda _: "Compute",
+    "ServiceCategory": lambda charge: "Storage" if charge.interval.meter == STORAGE else "Compute",
     "ServiceName": lambda charge: f"{KINDS.get(charge.interval.owner_kind, charge.interval.owner_kind)}s",
-    "ServiceSubcategory": lambda _: "Containers",
+    "ServiceSubcategory": lambda charge: "File Storage" if charge.interval.meter == STORAGE else "Containers",
     "SkuId": lambda charge: charge.sku,
-    "SkuMeter": lambda charge: METERS[charge.interval.meter][0],
+    "SkuMeter": lambda charge: METERS[charge.interval.meter].label,
     "SkuPriceId": lambda charge: f"{charge.sku}@{charge.interval.price_per_hour:f}-{charge.interval.currency}",
     "SubAccountId": lambda charge: charge.interval.team,
     "SubAccountName": lambda charge: charge.team,
@@ -154,12 +151,7 @@ def _intervals(scope: Scope, first: datetime, last: datetime) -> Iterator[UsageI
 
 
 def _named(intervals: Iterator[UsageInterval]) -> Iterator[tuple[UsageInterval, str]]:
-    """Each with what people call the thing that ran; its id where that is gone."""
+    """Each with what people call the thing that it is of; its id where that is gone."""
     while chunk := list(islice(intervals, CHUNK)):
-        names = _names({row.owner_id for row in chunk})
-        yield from ((row, names.get(row.owner_id, row.owner_id)) for row in chunk)
-
-
-def _names(owner_ids: Iterable[str]) -> dict[str, str]:
-    one_each = Allocation.objects.filter(owner_id__in=owner_ids).order_by("owner_id").distinct("owner_id")
-    return {pk: subject.name for pk, subject in owners.subjects(one_each).items()}
+        known = owners.subjects(chunk)
+        yield from ((row, known[row.owner_id].name if row.owner_id in known else row.owner_id) for row in chunk)

@@ -13,25 +13,17 @@ from decimal import Decimal
 from django.conf import settings
 from django.db import transaction
 from django.db.models import F, OuterRef, Q, QuerySet, Subquery
+from django.db.models.expressions import Combinable
 
 from portal.compute.models import GIB, Allocation, Size, Transition
 from portal.compute.states import Phase
 from portal.lib import clock, ids
+from portal.usage.meters import GPU, STORAGE, gpu_sku, meter_of, sku_of
 from portal.usage.models import Price, UsageInterval
 
 DIGITS = Decimal("0.0001")
 BATCH = 5_000
 SECOND = timedelta(seconds=1)
-METERS = ("cpu", "memory")
-"""Of whatever runs; what holds GPUs has `gpu` besides, priced by their class."""
-
-
-def gpu_sku(gpu_class: str) -> str:
-    return f"gpu-{gpu_class}"
-
-
-def sku_of(meter: str, gpu_class: str) -> str:
-    return gpu_sku(gpu_class) if meter == "gpu" else meter
 
 
 def observe(allocation: Allocation, transition: Transition) -> None:
@@ -39,7 +31,7 @@ def observe(allocation: Allocation, transition: Transition) -> None:
     if transition.to_phase == Phase.STARTING:
         open_intervals(allocation)
     elif transition.to_phase == Phase.ENDED and allocation.ended_at is not None:
-        close_intervals(allocation, allocation.ended_at)
+        close(allocation.pk, allocation.ended_at)
 
 
 def quantities(what: Allocation | Size) -> dict[str, Decimal]:
@@ -61,13 +53,13 @@ def prices(at: datetime) -> dict[str, tuple[Decimal, str]]:
 
 def open_intervals(allocation: Allocation) -> None:
     """One per meter, where none is open yet; a restart goes on in the same interval."""
-    start = _whole_second(allocation.started_at or clock.now())
+    start = whole_second(allocation.started_at or clock.now())
     valid = prices(start)
     for sku, quantity in quantities(allocation).items():
         per_hour, currency = valid[sku]
         UsageInterval.objects.get_or_create(
             allocation_id=allocation.pk,
-            meter=sku if sku in METERS else "gpu",
+            meter=meter_of(sku),
             ended_at=None,
             defaults={
                 "owner_kind": allocation.owner_kind,
@@ -86,13 +78,19 @@ def open_intervals(allocation: Allocation) -> None:
         )
 
 
-def close_intervals(allocation: Allocation, at: datetime) -> None:
-    end = _whole_second(at)
-    rows = UsageInterval.objects.filter(allocation_id=allocation.pk, ended_at=None)
-    divided = _divided(rows, {allocation.pk: end})
-    for pieces in divided:
+def close(pk: str, at: datetime) -> None:
+    """All that is open of this allocation, or volume."""
+    end = whole_second(at)
+    rows = UsageInterval.objects.filter(allocation_id=pk, ended_at=None)
+    found = divided(rows, {pk: end})
+    for pieces in found:
         pieces[-1].ended_at = max(end, pieces[-1].started_at)
-    _write(divided)
+    write(found)
+
+
+def running(rows: QuerySet[UsageInterval]) -> QuerySet[UsageInterval]:
+    """What is open of what runs: what only lies there is not among it."""
+    return rows.filter(ended_at=None).exclude(meter=STORAGE)
 
 
 def measured(allocation: Allocation, seconds: float, used: Mapping[str, float]) -> None:
@@ -109,27 +107,27 @@ def divide() -> None:
 
     Of two at once, and of what is just ending, the second finds nothing left to do.
     """
-    found = _undivided(clock.now()).values_list("allocation_id", flat=True)
+    seen_at = Allocation.objects.filter(pk=OuterRef("allocation_id")).values("confirmed_at")
+    found = running(undivided(clock.now(), Subquery(seen_at))).values_list("allocation_id", flat=True)
     if wanted := set(found[:BATCH]):
         rows = Allocation.objects.filter(pk__in=wanted).order_by().select_for_update(skip_locked=True, no_key=True)
         seen = {pk: at for pk, at in rows.values_list("pk", "confirmed_at") if at is not None}
-        _write(_divided(UsageInterval.objects.filter(allocation_id__in=seen, ended_at=None), seen))
+        write(divided(UsageInterval.objects.filter(allocation_id__in=seen, ended_at=None), seen))
 
 
-def _undivided(now: datetime) -> QuerySet[UsageInterval]:
-    """Open intervals that cost something else than they should since before they were last seen running."""
+def undivided(now: datetime, seen_at: Combinable) -> QuerySet[UsageInterval]:
+    """Open intervals that cost something else than they should since before they were last seen."""
     wrong = Q(pk=None)
     for price in in_force(now):
-        gpu = price.sku.startswith(gpu_sku(""))
-        of_it = Q(meter="gpu", gpu_class=price.sku.removeprefix(gpu_sku(""))) if gpu else Q(meter=price.sku)
+        meter = meter_of(price.sku)
+        of_it = Q(meter=meter, gpu_class=price.sku.removeprefix(gpu_sku(""))) if meter == GPU else Q(meter=meter)
         other = ~Q(price_per_hour=price.per_hour, currency=price.currency)
         wrong |= of_it & other & Q(seen_at__gt=price.valid_from)
-    seen = Allocation.objects.filter(pk=OuterRef("allocation_id")).values("confirmed_at")
-    return UsageInterval.objects.filter(ended_at=None).annotate(seen_at=Subquery(seen)).filter(wrong).order_by()
+    return UsageInterval.objects.filter(ended_at=None).annotate(seen_at=seen_at).filter(wrong).order_by()
 
 
-def _divided(rows: Iterable[UsageInterval], until: Mapping[str, datetime]) -> list[list[UsageInterval]]:
-    """Each open interval as its pieces, up to what is known of its allocation; not written yet. Two queries."""
+def divided(rows: Iterable[UsageInterval], until: Mapping[str, datetime]) -> list[list[UsageInterval]]:
+    """Each open interval as its pieces, up to what is known of what it is of; not written yet. Two queries."""
     found = [[row] for row in rows]
     history: dict[str, list[Price]] = defaultdict(list)
     for price in Price.objects.order_by("valid_from") if found else ():
@@ -157,17 +155,17 @@ def _add(pieces: list[UsageInterval], price: Price) -> None:
     last.price_per_hour, last.currency = price.per_hour, price.currency
 
 
-def _write(divided: list[list[UsageInterval]]) -> None:
+def write(found: list[list[UsageInterval]]) -> None:
     """An update for each price and end that there is, and all new pieces at once."""
     alike = defaultdict(list)
-    for first, *_ in divided:
+    for first, *_ in found:
         alike[first.ended_at, first.price_per_hour, first.currency].append(first.pk)
     for (end, per_hour, currency), pks in alike.items():
         changes = {"ended_at": end, "price_per_hour": per_hour, "currency": currency}
         UsageInterval.objects.filter(pk__in=pks, ended_at=None).update(**changes)
-    UsageInterval.objects.bulk_create(piece for _, *others in divided for piece in others)
+    UsageInterval.objects.bulk_create(piece for _, *others in found for piece in others)
 
 
-def _whole_second(at: datetime) -> datetime:
+def whole_second(at: datetime) -> datetime:
     """Up to the next whole second from half a second on, so that errors cancel out."""
     return (at + timedelta(milliseconds=500)).replace(microsecond=0)

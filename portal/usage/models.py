@@ -8,17 +8,11 @@ from django.db.models import F, Q
 from portal.accounts.models import Team, User
 from portal.lib import clock, ids
 from portal.lib.money import Money
-from portal.quotas.models import gpu_words
-
-
-def sku_words(sku: str) -> str:
-    """What people call one of it."""
-    names = {"cpu": "One core", "memory": "One GB of memory"}
-    return names.get(sku) or f"One {gpu_words(sku.removeprefix('gpu-'))}"
+from portal.usage.meters import sku_words
 
 
 class Price(models.Model):
-    """Price of one SKU (`cpu`: core, `memory`: GiB, `gpu-<class>`: device) per hour, until the next row of that SKU.
+    """Price of one SKU (`cpu`: core, `memory` and `storage`: GiB, `gpu-<class>`: device) per hour, until its next row.
 
     It begins at a whole second, as a constraint in the migration says too: usage is counted in seconds.
     """
@@ -103,6 +97,8 @@ class WeekTold(models.Model):
 class UsageInterval(models.Model):
     """Half-open [started_at, ended_at) in whole seconds of one meter of one allocation; closed rows never change.
 
+    Of storage `allocation_id` and `owner_id` are the volume's, and a `user`, `team` or `project` that it is not charged
+    to is empty.
     `team`, `user`, `project`, `template`, `gpu_class` and `node` are snapshots that outlive what they name. Constraints
     in the migration keep closed rows immutable and intervals of one allocation and meter apart.
 
@@ -167,9 +163,9 @@ class Unsummed(models.Model):
 class UsageTotal(models.Model):
     """What closed intervals held from `started_at` on, for one step of a `kind` of total, by what that keeps apart.
 
-    The kinds are those of `totals.KINDS`; what one does not keep apart is empty. `cpu`, `memory` and `gpu` are
-    quantity × seconds, `spent` the same times the price per hour: exact. What was measured and used of it is in whole
-    core-seconds and device-seconds, as if an interval had been at work evenly.
+    The kinds are those of `totals.KINDS`; what one does not keep apart is empty. `cpu`, `memory`, `gpu` and `storage`
+    are quantity × seconds, `spent` the same times the price per hour: exact. What was measured and used of it is in
+    whole core-seconds and device-seconds, as if an interval had been at work evenly.
     """
 
     kind = models.CharField(max_length=20)
@@ -185,6 +181,7 @@ class UsageTotal(models.Model):
     cpu = models.DecimalField(max_digits=40, decimal_places=4)
     memory = models.DecimalField(max_digits=40, decimal_places=4)
     gpu = models.DecimalField(max_digits=40, decimal_places=4)
+    storage = models.DecimalField(max_digits=40, decimal_places=4, default=Decimal(0))
     spent = models.DecimalField(max_digits=40, decimal_places=10)
     cpu_measured = models.BigIntegerField(default=0)
     cpu_used = models.BigIntegerField(default=0)

@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, timedelta
 from decimal import Decimal
+from itertools import chain
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
@@ -19,9 +20,10 @@ from portal.compute.states import Phase
 from portal.lib import clock, words
 from portal.lib.money import Money
 from portal.quotas.models import gpu_words
-from portal.usage import access, budgets, charts, periods, reports, running_now
+from portal.usage import access, budgets, charts, periods, reports, running_now, storage
 from portal.usage.costs import SECONDS_PER_HOUR
-from portal.usage.models import Budget
+from portal.usage.meters import STORAGE
+from portal.usage.models import Budget, UsageInterval
 from portal.usage.reports import Bucket, Scope, Sum
 
 PAGE = "usage"
@@ -37,9 +39,9 @@ BY = {
     "kind": "Kind",
     "node": "Node",
     "team": "Team",
-    "owner": "What ran",
+    "owner": "Item",
 }
-KINDS = {"workspace": "Workspaces", "job": "Jobs"}
+KINDS = {"workspace": "Workspaces", "job": "Jobs", storage.KIND: "Files"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,8 +207,11 @@ def _names(by: str, values: list[str]) -> dict[str, str]:
     """What people call these. Of what is no longer there, what the row says."""
     known: dict[str, str] = {}
     if by == "owner":
-        rows = Allocation.objects.filter(owner_id__in=values[:ROWS]).order_by("owner_id").distinct("owner_id")
-        known = {pk: subject.name for pk, subject in owners.subjects(rows).items()}
+        ran, kept = Allocation.objects.all(), UsageInterval.objects.filter(meter=STORAGE)
+        rows = [
+            rows.filter(owner_id__in=values[:ROWS]).order_by("owner_id").distinct("owner_id") for rows in (ran, kept)
+        ]
+        known = {pk: subject.name for pk, subject in owners.subjects(chain(*rows)).items()}
     elif by == "user":
         known = {one.username: one.get_full_name() for one in User.objects.filter(username__in=values)}
     elif by == "team":
@@ -217,13 +222,11 @@ def _names(by: str, values: list[str]) -> dict[str, str]:
 def _name(by: str, value: str) -> str:
     match by:
         case "gpu_class":
-            return gpu_words(value) or "without a GPU"
-        case "project":
-            return value or "without a project"
+            return gpu_words(value) or reports.NONE[by]
         case "kind":
             return KINDS.get(value, value)
         case _:
-            return value or "none"
+            return value or reports.NONE[by]
 
 
 def _rows(grouped: dict[tuple[str, ...], Sum], wanted: Asked, names: dict[str, str]) -> list[Row]:
@@ -251,6 +254,7 @@ def lines(wanted: Asked) -> list[list[str]]:
     found = reports.sums(_scope(wanted), periods.buckets(period, "day"), [wanted.by])
     head = ["day", wanted.by, "cost", "currency", "cpu_core_hours", "memory_gib_hours", "gpu_hours"]
     head += ["cpu_core_hours_measured", "cpu_core_hours_used", "gpu_hours_measured", "gpu_hours_used"]
+    head += ["storage_gib_hours"]
     return [head] + [
         [
             start.date().isoformat(),
@@ -259,6 +263,7 @@ def lines(wanted: Asked) -> list[list[str]]:
             settings.CURRENCY,
             *(f"{one.hours.get(meter, Decimal(0)):.4f}" for meter in ("cpu", "memory", "gpu")),
             *(f"{each[meter] / SECONDS_PER_HOUR:.4f}" for meter in ("cpu", "gpu") for each in (one.measured, one.used)),
+            f"{one.hours.get(STORAGE, Decimal(0)):.4f}",
         ]
         for (start, (value,)), one in sorted(found.items())
     ]

@@ -21,7 +21,8 @@ from portal.lib.errors import Forbidden, Invalid
 from portal.lib.money import Money
 from portal.usage import periods, what_if
 from portal.usage.metering import prices
-from portal.usage.models import Price, sku_words
+from portal.usage.meters import sku_words
+from portal.usage.models import Price
 from portal.usage.what_if import Compared
 
 ROWS = 100

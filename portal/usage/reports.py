@@ -18,8 +18,9 @@ from django.db.models import Sum as Total
 
 from portal.compute.models import Allocation
 from portal.lib import clock
-from portal.usage import totals
+from portal.usage import metering, totals
 from portal.usage.costs import SECONDS_PER_HOUR
+from portal.usage.meters import METERS
 from portal.usage.models import UsageInterval, UsageTotal
 from portal.usage.totals import PARTS, SUMMED, Kind
 
@@ -35,6 +36,16 @@ GROUPS = {
     "currency": "currency",
 }
 """What sums may be asked by, and the column of each: what the row said when it was opened."""
+
+NONE = {
+    "user": "everybody",
+    "team": "without a team",
+    "project": "without a project",
+    "template": "without an environment",
+    "gpu_class": "without a GPU",
+    "node": "on no node",
+}
+"""What people call the value of a group that an interval does not have."""
 
 PIECE = ("meter", "quantity", "price_per_hour", "started_at", "ended_at", "measured", "used")
 
@@ -78,7 +89,7 @@ class Scope:
 class Sum:
     """`held` is quantity × seconds by meter, `spent` the same times the price per hour: exact, and so are their sums.
 
-    `hours` (core-hours, GiB-hours and device-hours) and `cost` divide them, once. Of cores and devices, `measured` is
+    `hours` (core-hours, GiB-hours, device-hours) and `cost` divide them, once. Of cores and devices, `measured` is
     what somebody measured of `held`, and `used` what was at work of that.
     """
 
@@ -202,7 +213,7 @@ def _sum(found: Mapping[str, Decimal | None]) -> Sum:
 
     return Sum(
         found["spent"] or Decimal(0),
-        by_meter("", "cpu", "memory", "gpu"),
+        by_meter("", *METERS),
         by_meter("_measured", "cpu", "gpu"),
         by_meter("_used", "cpu", "gpu"),
     )
@@ -224,6 +235,6 @@ def by_group(found: dict[Key, Sum]) -> dict[tuple[str, ...], Sum]:
 
 
 def rate(scope: Scope) -> Decimal:
-    """What the open intervals cost per hour together."""
-    open_now = scope.intervals().filter(ended_at=None)
-    return open_now.aggregate(rate=Total(F("quantity") * F("price_per_hour")))["rate"] or Decimal(0)
+    """What all that runs costs per hour."""
+    running = metering.running(scope.intervals())
+    return running.aggregate(rate=Total(F("quantity") * F("price_per_hour")))["rate"] or Decimal(0)

@@ -20,10 +20,10 @@ class StatementLineSerializer(serializers.Serializer[Any]):
     """What one person held of one meter at one price. `quantity_seconds` times `price_per_hour` by 3600 is exact."""
 
     month = serializers.DateField(format="%Y-%m", help_text="Before that of the statement it is a correction.")
-    user = serializers.CharField()
-    kind = serializers.CharField(help_text="`workspace` or `job`.")
-    template = serializers.CharField()
-    meter = serializers.CharField(help_text="`cpu` in cores, `memory` in GiB, `gpu` in devices.")
+    user = serializers.CharField(help_text="Empty of what is everybody's in the team.")
+    kind = serializers.CharField(help_text="`workspace`, `job` or `files`.")
+    template = serializers.CharField(help_text="Empty of files.")
+    meter = serializers.CharField(help_text="`cpu` in cores, `memory` and `storage` in GiB, `gpu` in devices.")
     gpu_class = serializers.CharField(help_text="Of what it ran on; empty without a GPU.")
     quantity_seconds = serializers.DecimalField(max_digits=None, decimal_places=4, source="held")
     quantity_hours = serializers.DecimalField(max_digits=None, decimal_places=10, source="hours")

@@ -14,6 +14,7 @@ from portal.accounts.models import User
 from portal.lib import clock, spreadsheets
 from portal.usage import access
 from portal.usage.models import Statement
+from portal.usage.reports import NONE
 from portal.usage.statements import Line, exact, lines
 
 PAGE_SIZE = 50
@@ -61,7 +62,7 @@ def statement(request: HttpRequest, pk: str) -> HttpResponse:
 def _named(rows: list[Line]) -> list[tuple[str, Line]]:
     """Each with what its person is called."""
     people = {one.username: one.get_full_name() for one in User.objects.filter(username__in={row.user for row in rows})}
-    return [(people.get(row.user) or row.user, row) for row in rows]
+    return [(people.get(row.user) or row.user or NONE["user"], row) for row in rows]
 
 
 @login_required

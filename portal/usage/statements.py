@@ -25,16 +25,15 @@ from portal.lib.money import Money
 from portal.lib.postponing import Postponed
 from portal.live.redis import Unavailable
 from portal.quotas.models import gpu_words
-from portal.usage import metering
+from portal.usage import metering, storage
 from portal.usage.costs import SECONDS_PER_HOUR
+from portal.usage.meters import GPU, METERS
 from portal.usage.models import Statement, StatementItem, UsageInterval
 
 PATIENCE = timedelta(days=3)
 """So long after its end a month waits for the ends of what nobody has seen since."""
 EVERY = timedelta(minutes=10)
 CHUNK = 2_000
-UNITS = {"cpu": "core hours", "memory": "GB hours", "gpu": "GPU hours"}
-"""What the hours of a meter are called."""
 
 _postponed = Postponed("the statement")
 
@@ -48,7 +47,10 @@ class Seconds(Func):
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """What one person held of one meter at one price, of one kind and template. `held` is quantity × seconds, exact."""
+    """What one person held of one meter at one price, of one kind and template. `held` is quantity × seconds, exact.
+
+    What is nobody's alone has no `user`, and files have no `template`.
+    """
 
     month: date
     user: str
@@ -61,11 +63,15 @@ class Line:
 
     @property
     def label(self) -> str:
-        return {"cpu": "CPU", "memory": "Memory"}.get(self.meter) or gpu_words(self.gpu_class)
+        return gpu_words(self.gpu_class) if self.meter == GPU else METERS[self.meter].label
+
+    @property
+    def what(self) -> str:
+        return f"{self.template} ({self.kind})" if self.template else self.kind
 
     @property
     def unit(self) -> str:
-        return UNITS[self.meter]
+        return METERS[self.meter].hours
 
     @property
     def spent(self) -> Decimal:
@@ -96,6 +102,7 @@ def make_due() -> bool:
     if team is not None:
         with _postponed.trying(team.pk):
             metering.divide()
+            storage.divide()
             make(team.pk, now)
     return team is not None
 
@@ -111,9 +118,9 @@ def due(now: datetime) -> QuerySet[Team]:
 
 
 def _unsure(end: datetime) -> QuerySet[UsageInterval]:
-    """Open ones from before `end` that may turn out to have ended before it too: nobody has seen them run since."""
+    """Of what runs, from before `end`, what may turn out to have ended before it too: nobody has seen it since."""
     seen = Allocation.objects.filter(pk=OuterRef("allocation_id"), confirmed_at__gte=end)
-    return UsageInterval.objects.filter(~Exists(seen), ended_at=None, started_at__lt=end).order_by()
+    return metering.running(UsageInterval.objects.filter(~Exists(seen), started_at__lt=end)).order_by()
 
 
 @transaction.atomic

@@ -83,6 +83,7 @@ SUMMED = {
     "cpu": "CASE meter WHEN 'cpu' THEN held END",
     "memory": "CASE meter WHEN 'memory' THEN held END",
     "gpu": "CASE meter WHEN 'gpu' THEN held END",
+    "storage": "CASE meter WHEN 'storage' THEN held END",
     "spent": "held * price_per_hour",
     "cpu_measured": "CASE meter WHEN 'cpu' THEN seen END",
     "cpu_used": "CASE meter WHEN 'cpu' THEN worked END",

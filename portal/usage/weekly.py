@@ -87,4 +87,4 @@ def _change(now: Decimal, before: Decimal) -> str:
 
 def _named(most: list[tuple[str, Decimal]]) -> list[tuple[str, Decimal]]:
     names = dict(User.objects.filter(username__in=[user for user, _ in most]).values_list("username", "name"))
-    return [(names.get(user) or user, cost) for user, cost in most]
+    return [(names.get(user) or user or reports.NONE["user"], cost) for user, cost in most]

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from portal.usage import reports
 from portal.usage.costs import SECONDS_PER_HOUR
-from portal.usage.metering import sku_of
+from portal.usage.meters import sku_of
 from portal.usage.reports import Bucket, Scope
 
 

@@ -43,6 +43,18 @@ def test_no_more_gpus_are_held_than_there_are_and_somebody_waits_for_one() -> No
     assert any(run.started_at - run.wished_at > 60 * history.PULL for run in runs)
 
 
+def test_what_is_kept_is_believable_and_never_two_sizes_at_once() -> None:
+    kept = history.kept(UNTIL)
+    assert kept == history.kept(UNTIL)
+    assert {one.username for one in kept} == {"", *(person.username for person in history.PEOPLE)}
+    assert all(1 < one.gib < 1000 for one in kept)
+    for one, following in pairwise(kept):
+        assert one.ended_at == following.started_at or (one.ended_at, following.started_at) == (
+            UNTIL,
+            kept[0].started_at,
+        )
+
+
 def test_nobody_has_two_runs_of_a_workspace_at_once() -> None:
     for person in history.PEOPLE:
         runs = [run for run in history.quarter(UNTIL) if run.person == person and run.kind == "workspace"]

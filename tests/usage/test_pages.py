@@ -185,7 +185,7 @@ def test_a_view_is_saved_shown_and_forgotten(people: People, used: Any) -> None:
 
 def test_nothing_used_is_said(people: People) -> None:
     page = shown(enter(people.vera))
-    assert "Nothing ran in this time, so nothing was spent." in page
+    assert "Nothing was used in this time, so nothing was spent." in page
     assert "nothing was started" in page
 
 

@@ -100,7 +100,7 @@ def see(allocation: Allocation, moment: datetime) -> None:
 
 
 def end(allocation: Allocation, moment: datetime) -> None:
-    metering.close_intervals(allocation, moment)
+    metering.close(allocation.pk, moment)
 
 
 def pieces(meter: str = "cpu", **only: Any) -> list[Any]:

@@ -50,6 +50,12 @@ def test_leads_are_told_once_what_it_was_and_who_spent_most(weeks: None) -> None
     assert told_at(MONDAY + 6 * DAY) == {}
 
 
+def test_what_is_everybodys_has_a_name_too(weeks: None) -> None:
+    held(MONDAY - DAY, MONDAY, meter="storage", quantity=100, user="", price=Decimal("0.02"))
+    [text] = told_at(MONDAY + 6 * HOUR).values()
+    assert "Vera Rosén € 50.00, everybody € 48.00, Luis Okafor € 5.00." in text
+
+
 def test_not_before_monday_at_six_and_later_where_berth_was_down(weeks: None) -> None:
     assert told_at(MONDAY + 6 * HOUR - timedelta(seconds=1)) == {}
     assert set(told_at(MONDAY + 4 * DAY)) == {"luis"}

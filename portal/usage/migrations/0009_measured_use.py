@@ -1,7 +1,9 @@
-"""What was at work is measured, and there are more kinds of totals: the ticks add up all of them anew.
+"""What was at work is measured, storage has a meter, and there are more kinds of totals: the ticks add up all anew.
 
 Until they have, answers come from the ledger.
 """
+
+from decimal import Decimal
 
 from django.db import migrations, models
 
@@ -18,6 +20,9 @@ class Migration(migrations.Migration):
     operations = [
         *(migrations.AddField("usageinterval", name, models.FloatField(default=0)) for name in ("measured", "used")),
         *(migrations.AddField("usagetotal", name, models.BigIntegerField(default=0)) for name in MEASURED),
+        migrations.AddField(
+            "usagetotal", "storage", models.DecimalField(max_digits=40, decimal_places=4, default=Decimal(0))
+        ),
         migrations.RemoveConstraint(model_name="usagetotal", name="usage_total_once"),
         migrations.AddField("usagetotal", "currency", models.CharField(max_length=3, default="")),
         migrations.AddConstraint(

@@ -16,11 +16,12 @@ from jobs.states import ArtifactsState, final_state
 from portal.accounts.actions import add_member, create_team, create_user
 from portal.accounts.models import Role, Team, User
 from portal.administration import history
-from portal.administration.history import Person, Run
+from portal.administration.history import Kept, Person, Run
 from portal.compute.models import Allocation, Size, Transition
 from portal.compute.states import Desired, LogState, Phase, Reason
 from portal.lib import clock, ids
-from portal.usage import metering
+from portal.usage import metering, storage
+from portal.usage.meters import STORAGE, meter_of
 from portal.usage.models import Budget, UsageInterval
 
 ACTOR = "seed_history"
@@ -39,9 +40,12 @@ class Command(BaseCommand):
         if Job.objects.exists() or UsageInterval.objects.exists():
             self.stdout.write("There is work here already: none is made up.")
             return
-        runs = history.quarter(clock.now().replace(hour=0, minute=0, second=0, microsecond=0))
+        midnight = clock.now().replace(hour=0, minute=0, second=0, microsecond=0)
+        runs = history.quarter(midnight)
         _check(runs)
-        Writer().write(runs)
+        writer = Writer()
+        writer.write(runs)
+        writer.write_kept(history.kept(midnight))
         self.stdout.write(f"{len(runs)} runs of {len(history.PEOPLE)} people are made up.")
 
 
@@ -66,6 +70,26 @@ class Writer:
         self._write_workspaces([pair for pair in made if pair[0].kind == "workspace"])
         for slug, amount in BUDGETS.items():
             Budget.objects.get_or_create(team=self.teams[slug], defaults={"amount": amount})
+
+    def write_kept(self, kept: list[Kept]) -> None:
+        homes = {user.username: volumes.home_of(user).pk for user in self.users.values()}
+        folders = {slug: volumes.of_team(team).pk for slug, team in self.teams.items()}
+        per_hour, currency = self.prices[STORAGE]
+        for one in kept:
+            volume = homes[one.username] if one.username else folders[one.team]
+            UsageInterval.objects.create(
+                allocation_id=volume,
+                owner_kind=storage.KIND,
+                owner_id=volume,
+                meter=STORAGE,
+                quantity=one.gib,
+                started_at=one.started_at,
+                ended_at=one.ended_at,
+                price_per_hour=per_hour,
+                currency=currency,
+                team=one.team,
+                user=one.username,
+            )
 
     def _user(self, person: Person) -> User:
         """One who was not there cannot sign in: nobody is told the password."""
@@ -127,7 +151,7 @@ class Writer:
         at_work = run.at_work
         for sku, quantity in metering.quantities(allocation).items():
             per_hour, currency = self.prices[sku]
-            meter = sku if sku in metering.METERS else "gpu"
+            meter = meter_of(sku)
             held = float(quantity) * (run.ended_at - run.started_at).total_seconds()
             yield UsageInterval(
                 allocation_id=allocation.pk,
