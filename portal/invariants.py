@@ -9,6 +9,7 @@ from django.conf import settings
 from django.db.models import F, Q, Sum
 from django.db.models.functions import Coalesce
 
+from environments.models import Volume
 from jobs.holding import UNDER_WAY
 from jobs.models import Attempt, Job
 from jobs.plan_models import Sweep
@@ -128,6 +129,8 @@ def _endings() -> Iterator[str]:
     ids = set(UsageInterval.objects.filter(ended_at=None).values_list("allocation_id", flat=True))
     for pk in ended.filter(pk__in=ids).values_list("pk", flat=True):
         yield f"I7 ended allocation {pk} has an open interval"
+    for pk in Volume.objects.filter(pk__in=ids, deleted_at__isnull=False).values_list("pk", flat=True):
+        yield f"I7 deleted volume {pk} has an open interval"
     stopped = {"workspace__allocation__phase": Phase.ENDED}
     for session in WorkspaceSession.objects.filter(**stopped):
         yield f"I7 {session} outlives its allocation"

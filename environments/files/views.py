@@ -18,6 +18,7 @@ from environments.states import VolumeKind
 from portal.accounts.access import signed_in
 from portal.lib import beneath
 from portal.lib.errors import NotFound, Problem
+from portal.usage import storage
 
 FOR_WHOM = {
     VolumeKind.HOME: "which all your workspaces share",
@@ -33,7 +34,11 @@ COUNT_MOST = 100_000
 def index(request: HttpRequest) -> HttpResponse:
     places = access.places_of(signed_in(request.user))
     versions = pages.newest_versions(places)
-    rows = [(place, pages.ICONS[place.kind], pages.meter(place), versions.get(place.key)) for place in places]
+    costs = storage.a_month({place.key: place.used or 0 for place in places})
+    rows = [
+        (place, pages.ICONS[place.kind], pages.meter(place), versions.get(place.key), costs.get(place.key))
+        for place in places
+    ]
     full = [pages.warning(place) for place in places if place.may_write and place.nearly_full]
     return render(request, "files/index.html", {"rows": rows, "full": full})
 

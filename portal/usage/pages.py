@@ -64,12 +64,16 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """`share` is of the most expensive and `at_work` of what was measured, in percent; `url` looks closer."""
+    """`share` is of the most expensive and `at_work` of what was measured, in percent; `url` looks closer.
+
+    `files` is how many GiB were kept on average, up to now.
+    """
 
     name: str
     cost: Money
     hours: Mapping[str, Decimal]
     at_work: Mapping[str, int]
+    files: Decimal
     share: int
     url: str
 
@@ -109,13 +113,14 @@ def page(user: User, wanted: Asked) -> dict[str, Any]:
         "per_hour": _money(reports.rate(scope)),
         "hours": whole.hours,
         "at_work": whole.at_work,
+        "files": _files(whole, period),
         "waits": _waits(scope, period),
         "running": running_now.running(wanted.scope.scope),
         "looks_after": wanted.scope.slug != access.MINE,
         "spent_bars": charts.spent(steps, [(names[value], sums) for value, sums in layers.items()], rest),
         "gpu_bars": charts.gpu_hours(steps),
         "by": BY[wanted.by],
-        "rows": _rows(grouped, wanted, names),
+        "rows": _rows(grouped, wanted, names, period),
         "more": len(grouped) > ROWS,
         "export": wanted.link(),
         "saved": saved_views.of(user, PAGE, wanted.query()),
@@ -229,7 +234,14 @@ def _name(by: str, value: str) -> str:
             return value or reports.NONE[by]
 
 
-def _rows(grouped: dict[tuple[str, ...], Sum], wanted: Asked, names: dict[str, str]) -> list[Row]:
+def _files(one: Sum, period: periods.Period) -> Decimal:
+    """GiB on average over the period, as far as it has come."""
+    return one.held[STORAGE] / max(int((min(period.until, clock.now()) - period.since).total_seconds()), 1)
+
+
+def _rows(
+    grouped: dict[tuple[str, ...], Sum], wanted: Asked, names: dict[str, str], period: periods.Period
+) -> list[Row]:
     most = next(iter(grouped.values())).cost if grouped else Decimal(0)
     return [
         Row(
@@ -237,6 +249,7 @@ def _rows(grouped: dict[tuple[str, ...], Sum], wanted: Asked, names: dict[str, s
             cost=_money(one.cost),
             hours=one.hours,
             at_work=one.at_work,
+            files=_files(one, period),
             share=round(one.cost / most * 100) if most else 0,
             url=wanted.link(**{wanted.by: value, "by": "owner" if wanted.by != "owner" else "user"}),
         )

@@ -4,6 +4,7 @@ It counts from when it was measured, in hundredths of a GiB, until another size 
 else, or people are rid of it. Between two looks it is as the first found it.
 """
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -13,6 +14,7 @@ from django.db.models import DateTimeField, Value
 
 from portal.compute.models import GIB
 from portal.lib import clock
+from portal.lib.money import Money
 from portal.usage import metering
 from portal.usage.meters import STORAGE
 from portal.usage.models import UsageInterval
@@ -20,6 +22,7 @@ from portal.usage.models import UsageInterval
 KIND = "files"
 """Of what owns such an interval, where others say `workspace` or `job`."""
 DIGITS = Decimal("0.01")
+HOURS_OF_A_MONTH = 730
 _LOCK = 7_201_020
 
 
@@ -32,12 +35,19 @@ class Payer:
     project: str = ""
 
 
+def a_month(sizes: Mapping[str, int]) -> dict[str, Money]:
+    """What a month of so many bytes costs at the price in force; of what is free nothing is said. One query."""
+    per_hour, currency = metering.prices(clock.now())[STORAGE]
+    costs = {key: _gib(size) * per_hour * HOURS_OF_A_MONTH for key, size in sizes.items()}
+    return {key: Money(cost, currency) for key, cost in costs.items() if cost}
+
+
 @transaction.atomic
 def hold(volume_id: str, size: int, payer: Payer) -> None:
     """It takes `size` bytes, from now on; what is known already changes nothing."""
     _one_at_a_time()
     now = metering.whole_second(clock.now())
-    wanted = asdict(payer) | {"quantity": (Decimal(size) / GIB).quantize(DIGITS)}
+    wanted = asdict(payer) | {"quantity": _gib(size)}
     row = UsageInterval.objects.filter(allocation_id=volume_id, meter=STORAGE, ended_at=None).first()
     if row is not None and all(getattr(row, name) == value for name, value in wanted.items()):
         return
@@ -71,6 +81,10 @@ def divide() -> None:
     seen_at = Value(now, DateTimeField())
     rows = list(metering.undivided(now, seen_at).filter(meter=STORAGE)[: metering.BATCH])
     metering.write(metering.divided(rows, {row.allocation_id: now for row in rows}))
+
+
+def _gib(size: int) -> Decimal:
+    return (Decimal(size) / GIB).quantize(DIGITS)
 
 
 def _one_at_a_time() -> None:

@@ -150,6 +150,37 @@ def test_a_large_upload_goes_on_after_a_lost_connection_and_a_killed_process(
     berth.inside(scientist.workspace(pk), "import os; os.remove('/home/berth/large.bin')")
 
 
+KEPT = """
+from portal.usage.models import UsageInterval
+rows = UsageInterval.objects.filter(meter="storage", user="scientist", ended_at=None)
+print(*rows.values_list("quantity", flat=True))
+"""
+MIB = 1024**2
+WRITE = f"import os; open('/home/berth/model.bin', 'wb').write(os.urandom({300 * MIB}))"
+
+
+def test_what_a_home_takes_is_in_the_ledger_as_it_was_measured(
+    berth: Berth, scientist: Caller, browser: Browser
+) -> None:
+    def kept() -> float:
+        """In GiB, of all that is theirs."""
+        return sum(map(float, berth.manage("shell", "-v", "0", "-c", KEPT).split()))
+
+    def measured(name: str, wanted: float) -> None:
+        browser.put("home", name, b"measure me")
+        eventually(lambda: abs(kept() - wanted) < 0.02, f"{wanted} GiB", 60)
+
+    pk = scientist.running()
+    before = kept()
+    berth.inside(scientist.workspace(pk), WRITE)
+    measured("one.txt", before + 300 / 1024)
+    berth.inside(scientist.workspace(pk), "import os; os.remove('/home/berth/model.bin')")
+    measured("two.txt", before)
+    held = scientist.do("GET", "/usage/?group_by=kind")["results"]
+    assert [row["storage_gib_seconds"] > 0 for row in held if row["group"]["kind"] == "files"] == [True]
+    berth.assert_invariants()
+
+
 FIRST_BUILD = 900
 HOME = """
 from environments.models import Volume

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from portal.accounts.models import Role
 from portal.compute import owners
 from portal.lib import clock
 from portal.usage import storage
+from portal.usage.actions import publish_prices
 from portal.usage.models import UsageInterval
 from runtimes.base import RuntimeFailure
 
@@ -54,6 +56,16 @@ def test_each_is_charged_to_who_keeps_it(people: Any, at: At, numbers: Dataset) 
     assert told() == [("", "ada", 7), ("risk", "", 5), ("vision", "", 4), ("vision", "vera", 3)]
     names = {subject.name for subject in owners.subjects(UsageInterval.objects.all()).values()}
     assert names == {"Home of Ada Admin", "Dataset numbers", "Folder of Vision", "Home of Vera Rosén"}
+
+
+def test_its_page_says_what_a_month_of_each_costs_where_it_costs_anything(people: Any, at: At, signed_in: Any) -> None:
+    fill(at(people.vera), 10)
+    look()
+    client = signed_in(people.vera)
+    assert "a month" not in client.get("/files/").content.decode()
+    publish_prices({"storage": Decimal("0.002")}, "EUR", actor="ada")
+    assert client.get("/files/").content.decode().count("a month") == 1
+    assert "€ 14.60 a month" in client.get("/files/").content.decode()
 
 
 def test_a_home_is_charged_to_the_first_team_of_its_person_that_they_are_still_in(people: Any, at: At) -> None:

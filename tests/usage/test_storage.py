@@ -148,7 +148,7 @@ def test_pages_export_and_api_show_it(people: People, caller: Callable[..., Call
     with at(after(2 * DAY)):
         client = enter(people.ada)
         page = shown(client, "?scope=team:vision&period=month")
-        for part in ("GB hours of files", "7200.0", "4800.0", ">everybody</a>", "€ 0.72"):
+        for part in ("Files, on average", "150.0 GB", "<td>100.0</td>", "<td>50.0</td>", ">everybody</a>", "€ 0.72"):
             assert part in page
         assert "Files" in shown(client, "?scope=team:vision&by=kind")
         assert "without an environment" in shown(client, "?scope=team:vision&by=template")
