@@ -47,16 +47,6 @@ def measure_one() -> bool:
     return True
 
 
-@transaction.atomic
-def _found(pk: str, size: int) -> None:
-    """Of what somebody got rid of meanwhile nothing more is metered."""
-    row = Volume.objects.select_for_update(of=("self",), no_key=True).select_related("owner", "team", "dataset")
-    volume = row.filter(pk=pk, delete_requested_at=None).first()
-    if volume is not None:
-        Volume.objects.filter(pk=pk).update(used=size)
-        storage.hold(pk, size, charging.charged([volume])[pk].payer)
-
-
 def held() -> Used:
     """By homes and by folders of teams, in GiB, as last measured."""
     used: Used = Counter()
@@ -81,3 +71,13 @@ def _measure(volume: Volume) -> None:
         _found(volume.pk, found.bytes)
     if volume.dataset_id and found.whole:
         dataset_versions.saw(volume.dataset_id, found)
+
+
+@transaction.atomic
+def _found(pk: str, size: int) -> None:
+    """Of what somebody got rid of meanwhile nothing more is metered."""
+    row = Volume.objects.select_for_update(of=("self",), no_key=True).select_related("owner", "team", "dataset")
+    volume = row.filter(pk=pk, delete_requested_at=None).first()
+    if volume is not None:
+        Volume.objects.filter(pk=pk).update(used=size)
+        storage.hold(pk, size, charging.charged([volume])[pk].payer)

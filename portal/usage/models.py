@@ -143,6 +143,7 @@ class UsageInterval(models.Model):
             models.Index(fields=["owner_id", "started_at"]),
             models.Index(fields=["allocation_id"]),
             models.Index(fields=["ended_at"], name="usage_by_end"),
+            models.Index(fields=["ended_at"], condition=Q(meter="storage"), name="usage_kept_by_end"),
             models.Index(fields=["team", "started_at"], name="usage_by_team"),
             models.Index(fields=["user", "started_at"], name="usage_by_user"),
         ]

@@ -20,7 +20,7 @@ from portal.compute.models import Allocation
 from portal.lib import clock
 from portal.usage import metering, totals
 from portal.usage.costs import SECONDS_PER_HOUR
-from portal.usage.meters import METERS
+from portal.usage.meters import METERS, STORAGE
 from portal.usage.models import UsageInterval, UsageTotal
 from portal.usage.totals import PARTS, SUMMED, Kind
 
@@ -130,7 +130,7 @@ SUMS = """
 WITH asked AS (SELECT %s::timestamptz AS now, %s::timestamptz[] AS starts, %s::timestamptz[] AS stops),
 used AS ({intervals}),
 cut AS (
-    SELECT used.*, number,
+    SELECT used.*, quantity * price_per_hour AS rate, number,
         trunc(extract(epoch FROM greatest(starts[number], started_at) - started_at))::bigint AS start,
         trunc(extract(epoch FROM least(stops[number], coalesce(ended_at, now)) - started_at))::bigint AS stop,
         trunc(extract(epoch FROM coalesce(ended_at, now) - started_at))::bigint AS whole
@@ -169,7 +169,7 @@ def sums(
     edges = [*starts, *(stop for stop in stops[-1:] if stop < now)]  # past now there is nothing that an edge could cut
     kind = totals.answering(edges, {*by, *scope.columns()})
     columns = "".join(f', "{name}"' for name in by)
-    intervals, given = _sql(_read(scope, starts[0], stops[-1], kind is None).values_list(*PIECE, *by))
+    intervals, given = _sql(_read(scope, starts[0], stops[-1], kind).values_list(*PIECE, *by))
     summed = ""
     if kind:
         rows = scope.totals(kind).filter(started_at__gte=starts[0], started_at__lt=stops[-1])
@@ -193,13 +193,15 @@ def sums(
     }
 
 
-def _read(scope: Scope, since: datetime, until: datetime, everything: bool) -> QuerySet[UsageInterval]:
-    """Intervals between the two: everything, or what is in no total yet."""
+def _read(scope: Scope, since: datetime, until: datetime, kind: Kind | None) -> QuerySet[UsageInterval]:
+    """Intervals between the two: what is in no total of that kind, or everything."""
     rows = scope.intervals().filter(started_at__lt=until)
-    if everything:
+    if kind is None:
         return rows.filter(Q(ended_at=None) | Q(ended_at__gt=since))
-    closed = rows.filter(ended_at__gt=since, unsummed__isnull=False)
-    return rows.filter(ended_at=None).union(closed, all=True)
+    closed = rows.filter(ended_at__gt=since)
+    new, kept = closed.filter(unsummed__isnull=False), closed.filter(meter=STORAGE)
+    others = [new] if kind.has_storage else [new.exclude(meter=STORAGE), kept]
+    return rows.filter(ended_at=None).union(*others, all=True)
 
 
 def _sql(rows: QuerySet[Any, Any]) -> tuple[str, tuple[Any, ...]]:

@@ -33,6 +33,11 @@ class Kind:
     step: str
     columns: tuple[str, ...]
 
+    @property
+    def has_storage(self) -> bool:
+        """A home is there every day: a row for each day of each would be more than its intervals are."""
+        return self.step == "month" or "user" not in self.columns
+
 
 PEOPLE = ("team", "user", "project", "template", "gpu_class", "owner_kind")
 KINDS = (
@@ -71,11 +76,11 @@ def _begins(step: str, at: datetime) -> bool:
 
 
 PARTS = """
-quantity * (stop - start) AS held,
+quantity * (stop - start) AS held, rate * (stop - start) AS worth,
 floor(measured)::bigint * stop / greatest(whole, 1) - floor(measured)::bigint * start / greatest(whole, 1) AS seen,
 floor(used)::bigint * stop / greatest(whole, 1) - floor(used)::bigint * start / greatest(whole, 1) AS worked
 """
-"""What an interval of `whole` seconds held, was measured and used from its second `start` to its second `stop`.
+"""What an interval of `whole` seconds held, cost, was measured and used from its second `start` to its second `stop`.
 
 In whole numbers, so that all parts of an interval are together what it is, wherever it is cut.
 """
@@ -84,7 +89,7 @@ SUMMED = {
     "memory": "CASE meter WHEN 'memory' THEN held END",
     "gpu": "CASE meter WHEN 'gpu' THEN held END",
     "storage": "CASE meter WHEN 'storage' THEN held END",
-    "spent": "held * price_per_hour",
+    "spent": "worth",
     "cpu_measured": "CASE meter WHEN 'cpu' THEN seen END",
     "cpu_used": "CASE meter WHEN 'cpu' THEN worked END",
     "gpu_measured": "CASE meter WHEN 'gpu' THEN seen END",
@@ -101,8 +106,10 @@ FROM (
             extract(epoch FROM least(since + interval '1 {step}', ended) - started)::bigint AS stop,
             extract(epoch FROM ended - started)::bigint AS whole
         FROM (
-            SELECT *, started_at AT TIME ZONE 'UTC' AS started, ended_at AT TIME ZONE 'UTC' AS ended
-            FROM usage_usageinterval WHERE ended_at > started_at AND {which}
+            SELECT {own} meter, quantity, quantity * price_per_hour AS rate, measured, used,
+                started_at AT TIME ZONE 'UTC' AS started, ended_at AT TIME ZONE 'UTC' AS ended
+            FROM usage_usageinterval WHERE meter <> 'storage' AND ended_at > started_at AND {which}
+            {kept_together}
         ) AS closed
         CROSS JOIN LATERAL generate_series(
             date_trunc('{step}', started), ended - interval '1 microsecond', interval '1 {step}'
@@ -112,6 +119,21 @@ FROM (
 GROUP BY {kept_by}
 """
 """What intervals hold in each step, by the columns that a kind keeps apart."""
+KEPT_TOGETHER = """
+UNION ALL SELECT {own} 'storage', quantity, rate, 0, 0, started, ended FROM (
+    SELECT {own} sum(change) OVER so_far AS quantity, sum(worth) OVER so_far AS rate,
+        at AS started, lead(at) OVER so_far AS ended
+    FROM (
+        SELECT {own} moment AT TIME ZONE 'UTC' AS at, sum(change) AS change, sum(change * price_per_hour) AS worth
+        FROM usage_usageinterval
+        CROSS JOIN LATERAL (VALUES (started_at, quantity), (ended_at, -quantity)) AS event (moment, change)
+        WHERE meter = 'storage' AND ended_at > started_at AND {which}
+        GROUP BY {own} moment
+    ) AS changed
+    WINDOW so_far AS ({apart} ORDER BY at)
+) AS stretch WHERE quantity > 0
+"""
+"""What volumes keep together between one change and the next: each of them hour by hour would be very many parts."""
 
 ADD = """
 INSERT INTO usage_usagetotal (kind, started_at, {columns}, {summed}) {pieces}
@@ -135,7 +157,12 @@ def _add(kind: Kind, which: str, order: str = "") -> str:
 
 def _pieces(kind: Kind, which: str) -> str:
     quoted = [f'"{name}"' if name in kind.columns else "''" for name in COLUMNS]
+    own = "".join(f'"{name}", ' for name in kind.columns)
+    apart = f"PARTITION BY {own.rstrip(', ')}" if own else ""
+    together = KEPT_TOGETHER.format(own=own, apart=apart, which=which)
     return PIECES.format(
+        own=own,
+        kept_together=together if kind.has_storage else "",
         kept=f"'{kind.name}', begins, {', '.join(quoted)}",
         sums=", ".join(f"coalesce(sum({what}), 0) AS {name}" for name, what in SUMMED.items()),
         parts=PARTS,
@@ -169,7 +196,7 @@ def add_up(batch: int = BATCH) -> int:
         marked = list(Unsummed.objects.values_list("pk", flat=True)[:batch])
         if marked:
             for kind in KINDS:
-                cursor.execute(_add(kind, "id = ANY(%s)"), [marked])
+                cursor.execute(_add(kind, "id = ANY(%(marked)s)"), {"marked": marked})
             Unsummed.objects.filter(pk__in=marked).delete()
     return len(marked)
 

@@ -44,23 +44,24 @@ def only_the_ledger() -> Iterator[None]:
 
 
 def a_ledger() -> None:
-    for n in range(60):
-        begin = n * 47_011 - 40 * DAY
+    for n in range(80):
+        begin = n * 35_011 - 40 * DAY
+        meter = ["cpu", "memory", "gpu", "storage"][n % 4]
         interval(
             begin,
             begin + (n * 7919) % 200_000,
             allocation_id=f"A{n}",
-            meter=["cpu", "memory", "gpu"][n % 3],
+            meter=meter,
             user=["vera", "bo", "oda"][n % 3],
-            team=["vision", "risk"][n % 2],
+            team=["vision", "risk"][n % 5 % 2],
             project=["", "leaves", "soil"][n % 11 % 3],
             template=["python", "r"][n % 5 // 3],
             gpu_class=["", "a100"][n % 7 // 5],
             node=f"node-{n % 4}",
             owner_kind=["job", "workspace"][n % 3 // 2],
             currency=["EUR", "USD"][n % 13 // 12],
-            measured=n * 977.3,
-            used=n * 331.7,
+            measured=n * 977.3 * (meter != "storage"),
+            used=n * 331.7 * (meter != "storage"),
         )
     interval(0, None, allocation_id="open")
 
@@ -107,7 +108,7 @@ def test_one_that_is_interrupted_leaves_everything_as_it_was(monkeypatch: pytest
     monkeypatch.setattr(totals, "KINDS", (*totals.KINDS, Kind("broken", "fortnight", ("team",))))
     with pytest.raises(DatabaseError), transaction.atomic():
         totals.add_up()
-    assert Unsummed.objects.count() == 60 and not UsageTotal.objects.exists()
+    assert Unsummed.objects.count() == 80 and not UsageTotal.objects.exists()
     monkeypatch.undo()
     totals.add_up()
     assert answers() == before
@@ -145,7 +146,7 @@ def test_of_two_at_once_the_second_does_nothing() -> None:
         connection.close()
 
     with transaction.atomic():
-        assert totals.add_up() == 60
+        assert totals.add_up() == 80
         thread = threading.Thread(target=other)
         thread.start()
         thread.join()

@@ -29,5 +29,9 @@ class Migration(migrations.Migration):
             model_name="usagetotal",
             constraint=models.UniqueConstraint(fields=COLUMNS, name="usage_total_once"),
         ),
+        migrations.AddIndex(
+            "usageinterval",
+            models.Index(fields=["ended_at"], condition=models.Q(meter="storage"), name="usage_kept_by_end"),
+        ),
         migrations.RunSQL(ANEW, migrations.RunSQL.noop),
     ]
