@@ -128,7 +128,13 @@ def _closing(name: str) -> float:
     from portal.usage.models import UsageInterval
 
     began = clock.now().replace(microsecond=0) - timedelta(hours=2)
-    alike: dict[str, Any] = {"owner_kind": "job", "currency": "EUR", "team": "vision", "user": "scientist"}
+    alike: dict[str, Any] = {
+        "owner_kind": "job",
+        "owner_id": name,
+        "currency": "EUR",
+        "team": "vision",
+        "user": "scientist",
+    }
     took = []
     for n in range(CLOSED):
         allocation = Allocation(pk=f"{name}-{n}")
