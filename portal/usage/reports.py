@@ -128,15 +128,19 @@ class Sum:
 
 SUMS = """
 WITH asked AS (SELECT %s::timestamptz AS now, %s::timestamptz[] AS starts, %s::timestamptz[] AS stops),
-used AS ({intervals}),
+intervals AS ({intervals}),
+held AS (
+    SELECT {own}meter, quantity, price_per_hour, measured, used, started_at, coalesce(ended_at, now) AS ended_at
+    FROM intervals CROSS JOIN asked
+),
 cut AS (
-    SELECT used.*, quantity * price_per_hour AS rate, number,
+    SELECT together.*, number,
         trunc(extract(epoch FROM greatest(starts[number], started_at) - started_at))::bigint AS start,
-        trunc(extract(epoch FROM least(stops[number], coalesce(ended_at, now)) - started_at))::bigint AS stop,
-        trunc(extract(epoch FROM coalesce(ended_at, now) - started_at))::bigint AS whole
-    FROM used CROSS JOIN asked CROSS JOIN LATERAL generate_series(
+        trunc(extract(epoch FROM least(stops[number], ended_at) - started_at))::bigint AS stop,
+        trunc(extract(epoch FROM ended_at - started_at))::bigint AS whole
+    FROM ({together}) AS together CROSS JOIN asked CROSS JOIN LATERAL generate_series(
         greatest(width_bucket(started_at, starts), 1),
-        width_bucket(coalesce(ended_at, now) - interval '1 microsecond', starts)
+        width_bucket(ended_at - interval '1 microsecond', starts)
     ) AS number
 ),
 part AS (SELECT cut.*, {parts} FROM cut WHERE stop > start),
@@ -179,6 +183,8 @@ def sums(
     with connection.cursor() as cursor:
         query = SUMS.format(
             intervals=intervals,
+            own="".join(f'"{name}", ' for name in by),
+            together=totals.together(by),
             parts=PARTS,
             each=", ".join(f"{what} AS {name}" for name, what in SUMMED.items()),
             sums=", ".join(f"sum({name}) AS {name}" for name in SUMMED),

@@ -96,7 +96,27 @@ SUMMED = {
     "gpu_used": "CASE meter WHEN 'gpu' THEN worked END",
 }
 """The columns of a total that are sums, and what of each part."""
+TOGETHER = """
+SELECT {own}meter, quantity, quantity * price_per_hour AS rate, measured, used, started_at, ended_at
+FROM held WHERE meter <> 'storage'
+UNION ALL
+SELECT {own}'storage', quantity, rate, 0, 0, started_at, ended_at FROM (
+    SELECT {own}sum(change) OVER so_far AS quantity, sum(worth) OVER so_far AS rate,
+        at AS started_at, lead(at) OVER so_far AS ended_at
+    FROM (
+        SELECT {own}at, sum(change) AS change, sum(change * price_per_hour) AS worth
+        FROM held CROSS JOIN LATERAL (VALUES (started_at, quantity), (ended_at, -quantity)) AS event (at, change)
+        WHERE meter = 'storage' GROUP BY {own}at
+    ) AS changed
+    WINDOW so_far AS ({apart}ORDER BY at)
+) AS stretch WHERE quantity > 0
+"""
+"""The intervals of `held`; of storage, what volumes of the same columns keep together from one change to the next.
+
+Volumes are there around the clock: each of them hour by hour would be very many parts.
+"""
 PIECES = """
+WITH held AS NOT MATERIALIZED (SELECT * FROM usage_usageinterval WHERE ended_at > started_at AND {which})
 SELECT {kept}, {sums}
 FROM (
     SELECT cut.*, {parts}
@@ -106,10 +126,8 @@ FROM (
             extract(epoch FROM least(since + interval '1 {step}', ended) - started)::bigint AS stop,
             extract(epoch FROM ended - started)::bigint AS whole
         FROM (
-            SELECT {own} meter, quantity, quantity * price_per_hour AS rate, measured, used,
-                started_at AT TIME ZONE 'UTC' AS started, ended_at AT TIME ZONE 'UTC' AS ended
-            FROM usage_usageinterval WHERE meter <> 'storage' AND ended_at > started_at AND {which}
-            {kept_together}
+            SELECT *, started_at AT TIME ZONE 'UTC' AS started, ended_at AT TIME ZONE 'UTC' AS ended
+            FROM ({together}) AS together
         ) AS closed
         CROSS JOIN LATERAL generate_series(
             date_trunc('{step}', started), ended - interval '1 microsecond', interval '1 {step}'
@@ -119,21 +137,6 @@ FROM (
 GROUP BY {kept_by}
 """
 """What intervals hold in each step, by the columns that a kind keeps apart."""
-KEPT_TOGETHER = """
-UNION ALL SELECT {own} 'storage', quantity, rate, 0, 0, started, ended FROM (
-    SELECT {own} sum(change) OVER so_far AS quantity, sum(worth) OVER so_far AS rate,
-        at AS started, lead(at) OVER so_far AS ended
-    FROM (
-        SELECT {own} moment AT TIME ZONE 'UTC' AS at, sum(change) AS change, sum(change * price_per_hour) AS worth
-        FROM usage_usageinterval
-        CROSS JOIN LATERAL (VALUES (started_at, quantity), (ended_at, -quantity)) AS event (moment, change)
-        WHERE meter = 'storage' AND ended_at > started_at AND {which}
-        GROUP BY {own} moment
-    ) AS changed
-    WINDOW so_far AS ({apart} ORDER BY at)
-) AS stretch WHERE quantity > 0
-"""
-"""What volumes keep together between one change and the next: each of them hour by hour would be very many parts."""
 
 ADD = """
 INSERT INTO usage_usagetotal (kind, started_at, {columns}, {summed}) {pieces}
@@ -157,19 +160,21 @@ def _add(kind: Kind, which: str, order: str = "") -> str:
 
 def _pieces(kind: Kind, which: str) -> str:
     quoted = [f'"{name}"' if name in kind.columns else "''" for name in COLUMNS]
-    own = "".join(f'"{name}", ' for name in kind.columns)
-    apart = f"PARTITION BY {own.rstrip(', ')}" if own else ""
-    together = KEPT_TOGETHER.format(own=own, apart=apart, which=which)
     return PIECES.format(
-        own=own,
-        kept_together=together if kind.has_storage else "",
+        together=together(kind.columns),
         kept=f"'{kind.name}', begins, {', '.join(quoted)}",
         sums=", ".join(f"coalesce(sum({what}), 0) AS {name}" for name, what in SUMMED.items()),
         parts=PARTS,
         step=kind.step,
-        which=which,
+        which=which if kind.has_storage else f"meter <> 'storage' AND {which}",
         kept_by=", ".join(["begins", *(f'"{name}"' for name in kind.columns)]),
     )
+
+
+def together(columns: Sequence[str]) -> str:
+    """TOGETHER, with these columns kept apart."""
+    own = "".join(f'"{name}", ' for name in columns)
+    return TOGETHER.format(own=own, apart=f"PARTITION BY {own[:-2]} " if own else "")
 
 
 def _columns() -> str:

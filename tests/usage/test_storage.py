@@ -20,13 +20,14 @@ from portal.usage.reports import Scope
 from portal.usage.storage import Payer
 from tests.api.conftest import Caller, caller  # noqa: F401  # a fixture
 from tests.conftest import People
-from tests.usage.test_metering import T0
+from tests.usage.test_metering import T0, interval
 from tests.usage.test_pages import enter, shown
 from tests.usage.test_prices import after, at, begin, pieces, publish, spent
 
 pytestmark = pytest.mark.django_db
 DAY = 24 * 3600
 VERA = Payer("vision", "vera")
+WHO = st.sampled_from(["vera", "bo"])
 HOME = "01HOME00000000000000000000"
 
 
@@ -166,6 +167,30 @@ def test_a_team_without_a_name_for_its_payer_is_an_administrators_to_see(people:
 
 
 class Traces(TestCase):
+    @given(
+        volumes=st.lists(
+            st.tuples(
+                st.integers(0, 5000), st.none() | st.integers(0, 5000), st.integers(1, 3), st.integers(0, 3), WHO
+            ),
+            max_size=8,
+        )
+    )
+    def test_volumes_that_are_added_up_together_are_what_each_of_them_is(self, volumes: Any) -> None:
+        """At 9000 s; steps of 700 s in which some begin, end, and go on."""
+        wanted: dict[tuple[datetime, tuple[str]], tuple[Decimal, Decimal]] = {}
+        for n, (start, length, size, price, user) in enumerate(volumes):
+            end = None if length is None else start + length
+            values = {"quantity": Decimal(size), "price_per_hour": Decimal(price), "user": user}
+            interval(start, end, meter="storage", allocation_id=f"V{n}", **values)
+            for step in range(1000, 10_100, 700):
+                seconds = min(step + 700, 9000 if end is None else end) - max(step, start)
+                if seconds > 0:
+                    held, cost = wanted.get((after(step), (user,)), (Decimal(0), Decimal(0)))
+                    wanted[after(step), (user,)] = (held + size * seconds, cost + size * price * seconds)
+        with at(after(9000)):
+            found = reports.sums(Scope(), [(after(n), after(n + 700)) for n in range(1000, 10_100, 700)], ["user"])
+        assert {key: (one.held["storage"], one.spent) for key, one in found.items()} == wanted
+
     @given(
         steps=st.lists(
             st.tuples(
