@@ -156,7 +156,7 @@ rows = UsageInterval.objects.filter(meter="storage", user="scientist", ended_at=
 print(*rows.values_list("quantity", flat=True))
 """
 MIB = 1024**2
-WRITE = f"import os; open('/home/berth/model.bin', 'wb').write(os.urandom({300 * MIB}))"
+WRITE = f"import os; f = open('/home/berth/model.bin', 'wb'); [f.write(os.urandom({MIB})) for _ in range(300)]"
 
 
 def test_what_a_home_takes_is_in_the_ledger_as_it_was_measured(
