@@ -134,18 +134,18 @@ held AS (
     FROM intervals CROSS JOIN asked
 ),
 cut AS (
-    SELECT together.*, number,
+    SELECT interval.*, number,
         trunc(extract(epoch FROM greatest(starts[number], started_at) - started_at))::bigint AS start,
         trunc(extract(epoch FROM least(stops[number], ended_at) - started_at))::bigint AS stop,
         trunc(extract(epoch FROM ended_at - started_at))::bigint AS whole
-    FROM ({together}) AS together CROSS JOIN asked CROSS JOIN LATERAL generate_series(
+    FROM ({each}) AS interval CROSS JOIN asked CROSS JOIN LATERAL generate_series(
         greatest(width_bucket(started_at, starts), 1),
         width_bucket(ended_at - interval '1 microsecond', starts)
     ) AS number
 ),
 part AS (SELECT cut.*, {parts} FROM cut WHERE stop > start),
 found AS (
-    SELECT number, {each}{columns} FROM part
+    SELECT number, {found}{columns} FROM part
     {totals}
 )
 SELECT number, {sums}{columns} FROM found
@@ -184,9 +184,9 @@ def sums(
         query = SUMS.format(
             intervals=intervals,
             own="".join(f'"{name}", ' for name in by),
-            together=totals.together(by),
+            each=totals.filled(totals.TOGETHER if len(buckets) > 1 else totals.EACH, by),
             parts=PARTS,
-            each=", ".join(f"{what} AS {name}" for name, what in SUMMED.items()),
+            found=", ".join(f"{what} AS {name}" for name, what in SUMMED.items()),
             sums=", ".join(f"sum({name}) AS {name}" for name in SUMMED),
             columns=columns,
             totals=summed,

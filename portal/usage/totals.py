@@ -96,11 +96,13 @@ SUMMED = {
     "gpu_used": "CASE meter WHEN 'gpu' THEN worked END",
 }
 """The columns of a total that are sums, and what of each part."""
+EACH = """
+SELECT {own}meter, quantity, quantity * price_per_hour AS rate, measured, used, started_at, ended_at FROM held
+"""
+"""The intervals of `held`."""
 TOGETHER = """
-SELECT {own}meter, quantity, quantity * price_per_hour AS rate, measured, used, started_at, ended_at
-FROM held WHERE meter <> 'storage'
-UNION ALL
-SELECT {own}'storage', quantity, rate, 0, 0, started_at, ended_at FROM (
+SELECT * FROM ({each}) AS interval WHERE meter <> 'storage'
+UNION ALL SELECT {own}'storage', quantity, rate, 0, 0, started_at, ended_at FROM (
     SELECT {own}sum(change) OVER so_far AS quantity, sum(worth) OVER so_far AS rate,
         at AS started_at, lead(at) OVER so_far AS ended_at
     FROM (
@@ -111,7 +113,7 @@ SELECT {own}'storage', quantity, rate, 0, 0, started_at, ended_at FROM (
     WINDOW so_far AS ({apart}ORDER BY at)
 ) AS stretch WHERE quantity > 0
 """
-"""The intervals of `held`; of storage, what volumes of the same columns keep together from one change to the next.
+"""The same to be cut into steps; of storage, what volumes of the same columns keep together between two changes.
 
 Volumes are there around the clock: each of them hour by hour would be very many parts.
 """
@@ -161,7 +163,7 @@ def _add(kind: Kind, which: str, order: str = "") -> str:
 def _pieces(kind: Kind, which: str) -> str:
     quoted = [f'"{name}"' if name in kind.columns else "''" for name in COLUMNS]
     return PIECES.format(
-        together=together(kind.columns),
+        together=filled(TOGETHER, kind.columns),
         kept=f"'{kind.name}', begins, {', '.join(quoted)}",
         sums=", ".join(f"coalesce(sum({what}), 0) AS {name}" for name, what in SUMMED.items()),
         parts=PARTS,
@@ -171,10 +173,10 @@ def _pieces(kind: Kind, which: str) -> str:
     )
 
 
-def together(columns: Sequence[str]) -> str:
-    """TOGETHER, with these columns kept apart."""
+def filled(query: str, columns: Sequence[str]) -> str:
+    """EACH or TOGETHER, with these columns kept apart."""
     own = "".join(f'"{name}", ' for name in columns)
-    return TOGETHER.format(own=own, apart=f"PARTITION BY {own[:-2]} " if own else "")
+    return query.format(own=own, each=EACH.format(own=own), apart=f"PARTITION BY {own[:-2]} " if own else "")
 
 
 def _columns() -> str:
