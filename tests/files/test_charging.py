@@ -9,33 +9,19 @@ from typing import Any
 import pytest
 
 from environments import volumes as keeping
-from environments.files import disk, measuring
+from environments.files import measuring
 from environments.models import Dataset, Volume
 from portal.accounts.actions import add_member, create_team
 from portal.accounts.models import Role
 from portal.compute import owners
 from portal.lib import clock
-from portal.usage import storage
 from portal.usage.actions import publish_prices
 from portal.usage.models import UsageInterval
 from runtimes.base import RuntimeFailure
+from tests.files.looking import BLOCK, blocks_count_as_gib, look  # noqa: F401  # a fixture
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("standing_still")]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("standing_still", "blocks_count_as_gib")]
 At = Callable[..., Path]
-BLOCK = 4096
-
-
-@pytest.fixture(autouse=True)
-def _small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A block of the disk counts as a GiB."""
-    monkeypatch.setattr(storage, "GIB", BLOCK)
-
-
-def look(hours: float = 0) -> None:
-    """So much later, whoever measures comes by."""
-    with clock.shifted(timedelta(hours=hours)):
-        while measuring.measure_one():
-            disk._leave_groups.cache_clear()
 
 
 def fill(folder: Path, blocks: int, name: str = "x") -> None:
@@ -72,10 +58,10 @@ def test_a_home_is_charged_to_the_first_team_of_its_person_that_they_are_still_i
     fill(at(people.vera), 3)
     look()
     add_member(create_team("alpha", "Alpha", actor="test"), people.vera, Role.MEMBER, actor="test")
-    look(1)
+    look(hours=1)
     assert told() == [("vision", "vera", 3)]
     people.vera.memberships.get(team__slug="vision").delete()
-    look(2)
+    look(hours=2)
     assert told() == [("alpha", "vera", 3)]
     assert UsageInterval.objects.filter(ended_at__isnull=False, team="vision").count() == 1
 
@@ -84,10 +70,10 @@ def test_another_size_is_another_interval_and_the_same_size_is_not(people: Any, 
     home = at(people.vera)
     fill(home, 3)
     look()
-    look(1)
+    look(hours=1)
     assert UsageInterval.objects.count() == 1
     fill(home, 2, "y")
-    look(2)
+    look(hours=2)
     assert told() == [("vision", "vera", 5)]
     assert UsageInterval.objects.count() == 2
 

@@ -10,9 +10,9 @@ import pytest
 from django.test import Client
 
 from environments.dataset_models import DatasetVersion
-from environments.files import disk, measuring
+from environments.files import measuring
 from environments.models import Dataset, Volume
-from portal.lib import clock
+from tests.files.looking import look
 from tests.files.test_api import Caller
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("standing_still")]
@@ -30,31 +30,24 @@ def data(people: Any, at: At, numbers: Dataset) -> Path:
     return folder
 
 
-def look(minutes: int = 6) -> None:
-    """So much later, whoever measures comes by."""
-    with clock.shifted(timedelta(minutes=minutes)):
-        while measuring.measure_one():
-            disk._leave_groups.cache_clear()
-
-
 def numbers_of() -> list[int]:
     return list(DatasetVersion.objects.order_by("number").values_list("number", flat=True))
 
 
 def test_a_version_comes_with_a_change_and_only_then(data: Path) -> None:
-    look()
-    look(12)
+    look(minutes=6)
+    look(minutes=12)
     assert numbers_of() == [1]
     first = DatasetVersion.objects.get()
     assert (str(first), first.files, first.still_at - first.seen_at) == ("numbers:1", 2, timedelta(minutes=6))
     (data / "deep/c.csv").write_text("4")
-    look(18)
+    look(minutes=18)
     (data / "a.csv").unlink()
-    look(24)
+    look(minutes=24)
     (data / "deep").rename(data / "flat")
-    look(30)
+    look(minutes=30)
     os.utime(data / "flat/b.csv", ns=(1, 1))
-    look(36)
+    look(minutes=36)
     assert numbers_of() == [1, 2, 3, 4, 5]
     assert list(DatasetVersion.objects.order_by("number").values_list("files", flat=True)) == [2, 3, 2, 2, 2]
 
@@ -63,12 +56,12 @@ def test_datasets_are_looked_at_every_five_minutes_and_other_folders_less_often(
     people: Any, at: At, data: Path
 ) -> None:
     at(people.vera)
-    look(0)
+    look(minutes=0)
     moments = [(4, False), (6, True), (9, False), (29, True), (31, False)]
     looked = []
     for minutes, _ in moments:
         before = dict(Volume.objects.values_list("kind", "measured_at"))
-        look(minutes)
+        look(minutes=minutes)
         after = dict(Volume.objects.values_list("kind", "measured_at"))
         looked.append((minutes, before["dataset"] != after["dataset"]))
         assert (before["home"] != after["home"]) is (minutes == 31)
@@ -78,35 +71,35 @@ def test_datasets_are_looked_at_every_five_minutes_and_other_folders_less_often(
 def test_an_empty_dataset_has_no_version_and_one_that_was_emptied_has(people: Any, at: At, numbers: Dataset) -> None:
     folder = at(people.ada, "data-numbers")
     (folder / "nothing in it").mkdir()
-    look()
+    look(minutes=6)
     assert numbers_of() == []
     (folder / "a").write_text("a")
-    look(12)
+    look(minutes=12)
     (folder / "a").unlink()
-    look(18)
+    look(minutes=18)
     assert list(DatasetVersion.objects.order_by("number").values_list("files", flat=True)) == [1, 0]
 
 
 def test_what_is_being_uploaded_is_no_change(data: Path) -> None:
-    look()
+    look(minutes=6)
     (data / ".berth/uploads").mkdir(parents=True)
     (data / ".berth/uploads/part").write_text("half of it")
-    look(12)
+    look(minutes=12)
     assert numbers_of() == [1]
 
 
 def test_a_look_that_could_not_see_all_says_nothing(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    look()
+    look(minutes=6)
     (data / "c").write_text("c")
     monkeypatch.setattr(measuring, "MOST", 2)
-    look(12)
+    look(minutes=12)
     assert numbers_of() == [1]
 
 
 def test_a_folder_that_cannot_be_reached_leaves_the_version(data: Path) -> None:
-    look()
+    look(minutes=6)
     data.rename(data.with_name("away"))
-    look(12)
+    look(minutes=12)
     assert numbers_of() == [1]
 
 
@@ -114,9 +107,9 @@ def test_readers_see_versions_on_pages_and_by_token(signed_in: Sign, people: Any
     client, vera = signed_in(people.vera), Caller(people.vera)
     assert "Versions" not in client.get("/files/data-numbers/").content.decode()
     assert {one["key"]: one["version"] for one in vera.ask("GET", "").json()}["data-numbers"] is None
-    look()
+    look(minutes=6)
     (data / "c").write_text("c")
-    look(12)
+    look(minutes=12)
     assert "numbers:2, changed" in client.get("/files/").content.decode()
     page = " ".join(client.get("/files/data-numbers/").content.decode().split())
     assert "<b>numbers:2</b>" in page
@@ -136,7 +129,7 @@ def test_readers_see_versions_on_pages_and_by_token(signed_in: Sign, people: Any
 def test_the_list_costs_as_many_queries_for_many_datasets(
     signed_in: Sign, people: Any, data: Path, django_assert_max_num_queries: Any
 ) -> None:
-    look()
+    look(minutes=6)
     client = signed_in(people.vera)
     client.get("/files/")
     with django_assert_max_num_queries(12) as few:

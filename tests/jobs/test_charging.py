@@ -1,35 +1,19 @@
 """What volumes of jobs and models take is metered, charged to their team and project, and nothing is counted twice."""
 
-from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from environments.files import disk, measuring
 from environments.models import Volume
 from jobs import model_files, registry, snapshots
 from jobs.registry import Keeping
 from portal.compute import owners
-from portal.lib import clock
-from portal.usage import storage
 from portal.usage.models import UsageInterval
 from tests.conftest import People
+from tests.files.looking import BLOCK, blocks_count_as_gib, look  # noqa: F401  # a fixture
 from tests.jobs.leaving import Leaving, folder_of
 
-pytestmark = pytest.mark.django_db
-BLOCK = 4096
-
-
-@pytest.fixture(autouse=True)
-def _small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A block of the disk counts as a GiB."""
-    monkeypatch.setattr(storage, "GIB", BLOCK)
-
-
-def look(hours: float = 0) -> None:
-    with clock.shifted(timedelta(hours=hours)):
-        while measuring.measure_one():
-            disk._leave_groups.cache_clear()
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("blocks_count_as_gib")]
 
 
 def told() -> dict[str, Any]:
@@ -47,7 +31,7 @@ def test_a_job_is_measured_when_it_has_ended_and_shares_with_the_model_what_both
     folder_of(version.volume, leaving.volumes)
     while model_files.fill_one():
         pass
-    look(0.01)
+    look(hours=0.01)
     assert told() == {"Files of churn": ("vision", "vera", "p", 3), "Model best:1": ("vision", "vera", "p", 2)}
 
 
@@ -67,7 +51,7 @@ def test_volumes_of_jobs_are_measured_again_once_a_day(leaving: Leaving) -> None
     job = leaving({"outputs/a": "x" * BLOCK})
     look()
     (leaving.volumes / job.volume.engine_name / "outputs/b").write_text("x" * BLOCK)
-    look(23)
+    look(hours=23)
     assert Volume.objects.get(pk=job.volume_id).used == BLOCK
-    look(25)
+    look(hours=25)
     assert Volume.objects.get(pk=job.volume_id).used == 2 * BLOCK
