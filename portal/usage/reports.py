@@ -130,8 +130,13 @@ SUMS = """
 WITH asked AS (SELECT %s::timestamptz AS now, %s::timestamptz[] AS starts, %s::timestamptz[] AS stops),
 intervals AS ({intervals}),
 held AS (
-    SELECT {own}meter, quantity, price_per_hour, measured, used, started_at, coalesce(ended_at, now) AS ended_at
-    FROM intervals CROSS JOIN asked
+    SELECT {own}meter, quantity, quantity * price_per_hour AS rate, measured, used,
+        started_at, coalesce(ended_at, now) AS ended_at
+    FROM intervals CROSS JOIN asked WHERE meter <> 'storage'
+    UNION ALL
+    SELECT {own}'storage', sum(quantity), sum(quantity * price_per_hour), 0, 0,
+        greatest(started_at, starts[1]) AS began, coalesce(ended_at, now) AS until
+    FROM intervals CROSS JOIN asked WHERE meter = 'storage' GROUP BY {own}began, until
 ),
 cut AS (
     SELECT interval.*, number,

@@ -97,7 +97,7 @@ SUMMED = {
 }
 """The columns of a total that are sums, and what of each part."""
 EACH = """
-SELECT {own}meter, quantity, quantity * price_per_hour AS rate, measured, used, started_at, ended_at FROM held
+SELECT {own}meter, quantity, rate, measured, used, started_at, ended_at FROM held
 """
 """The intervals of `held`."""
 TOGETHER = """
@@ -106,8 +106,10 @@ UNION ALL SELECT {own}'storage', quantity, rate, 0, 0, started_at, ended_at FROM
     SELECT {own}sum(change) OVER so_far AS quantity, sum(worth) OVER so_far AS rate,
         at AS started_at, lead(at) OVER so_far AS ended_at
     FROM (
-        SELECT {own}at, sum(change) AS change, sum(change * price_per_hour) AS worth
-        FROM held CROSS JOIN LATERAL (VALUES (started_at, quantity), (ended_at, -quantity)) AS event (at, change)
+        SELECT {own}at, sum(change) AS change, sum(worth) AS worth
+        FROM held CROSS JOIN LATERAL (
+            VALUES (started_at, quantity, rate), (ended_at, -quantity, -rate)
+        ) AS event (at, change, worth)
         WHERE meter = 'storage' GROUP BY {own}at
     ) AS changed
     WINDOW so_far AS ({apart}ORDER BY at)
@@ -118,7 +120,9 @@ UNION ALL SELECT {own}'storage', quantity, rate, 0, 0, started_at, ended_at FROM
 Volumes are there around the clock: each of them hour by hour would be very many parts.
 """
 PIECES = """
-WITH held AS NOT MATERIALIZED (SELECT * FROM usage_usageinterval WHERE ended_at > started_at AND {which})
+WITH held AS NOT MATERIALIZED (
+    SELECT *, quantity * price_per_hour AS rate FROM usage_usageinterval WHERE ended_at > started_at AND {which}
+)
 SELECT {kept}, {sums}
 FROM (
     SELECT cut.*, {parts}

@@ -115,7 +115,8 @@ def test_files_work_without_scripts(visit: Visit, scientist: Caller, some_files:
 
 def test_a_dataset_is_made_and_filled_by_an_administrator(visit: Visit, some_files: list[Path]) -> None:
     page = at(visit("admin"), "/files/data-examples/")
-    page.get_by_role("button", name="Make it now").click()
+    with page.expect_navigation():
+        page.get_by_role("button", name="Make it now").click()
     eventually(lambda: page.reload() and page.locator("#files").is_visible(), "the folder of the dataset")
     page.set_input_files("#files", some_files[0])
     page.get_by_role("button", name="Upload").click()

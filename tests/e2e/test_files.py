@@ -151,31 +151,42 @@ def test_a_large_upload_goes_on_after_a_lost_connection_and_a_killed_process(
 
 
 KEPT = """
+from environments.models import Volume
 from portal.usage.models import UsageInterval
-rows = UsageInterval.objects.filter(meter="storage", user="scientist", ended_at=None)
-print(*rows.values_list("quantity", flat=True))
+home = Volume.objects.get(kind="home", owner__username="scientist", delete_requested_at=None)
+print(*UsageInterval.objects.filter(allocation_id=home.pk, ended_at=None).values_list("quantity", flat=True))
 """
-MIB = 1024**2
-WRITE = f"import os; f = open('/home/berth/model.bin', 'wb'); [f.write(os.urandom({MIB})) for _ in range(300)]"
+TAKEN = """
+import os
+paths = (os.path.join(at, name) for at, _, names in os.walk("/home/berth") for name in names)
+print(sum(os.lstat(path).st_blocks for path in paths) * 512)
+"""
+WRITE = "import os; f = open('/home/berth/model.bin', 'wb'); [f.write(os.urandom(1024**2)) for _ in range(300)]"
 
 
 def test_what_a_home_takes_is_in_the_ledger_as_it_was_measured(
     berth: Berth, scientist: Caller, browser: Browser
 ) -> None:
+    pk = scientist.running()
+
+    def inside(code: str) -> str:
+        return berth.inside(scientist.workspace(pk), code)
+
+    def measured(name: str) -> float:
+        """In GiB, once the ledger says what the container sees."""
+        browser.put("home", name, b"measure me")
+        taken = int(inside(TAKEN)) / GB
+        eventually(lambda: abs(kept() - taken) < 0.02, f"{taken} GiB", 60)
+        return taken
+
     def kept() -> float:
-        """In GiB, of all that is theirs."""
         return sum(map(float, berth.manage("shell", "-v", "0", "-c", KEPT).split()))
 
-    def measured(name: str, wanted: float) -> None:
-        browser.put("home", name, b"measure me")
-        eventually(lambda: abs(kept() - wanted) < 0.02, f"{wanted} GiB", 60)
-
-    pk = scientist.running()
-    before = kept()
-    berth.inside(scientist.workspace(pk), WRITE)
-    measured("one.txt", before + 300 / 1024)
-    berth.inside(scientist.workspace(pk), "import os; os.remove('/home/berth/model.bin')")
-    measured("two.txt", before)
+    before = measured("one.txt")
+    inside(WRITE)
+    assert measured("two.txt") > before + 0.25
+    inside("import os; os.remove('/home/berth/model.bin')")
+    assert measured("three.txt") < before + 0.05
     held = scientist.do("GET", "/usage/?group_by=kind")["results"]
     assert [row["storage_gib_seconds"] > 0 for row in held if row["group"]["kind"] == "files"] == [True]
     berth.assert_invariants()
