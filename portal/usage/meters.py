@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from portal.quotas.models import gpu_words
 
 GPU, STORAGE = "gpu", "storage"
-RUNNING = ("cpu", "memory")
-"""Of whatever runs; what holds GPUs has GPU besides, priced by their class. STORAGE is of what volumes keep."""
+"""What holds GPUs has GPU beside cores and memory, priced by their class. STORAGE is of what volumes keep."""
 
 
 @dataclass(frozen=True, slots=True)

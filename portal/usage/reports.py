@@ -188,7 +188,7 @@ def sums(
     with connection.cursor() as cursor:
         query = SUMS.format(
             intervals=intervals,
-            own="".join(f'"{name}", ' for name in by),
+            own=totals.listed(by),
             each=totals.filled(totals.TOGETHER if len(buckets) > 1 else totals.EACH, by),
             parts=PARTS,
             found=", ".join(f"{what} AS {name}" for name, what in SUMMED.items()),

@@ -36,7 +36,9 @@ class Payer:
 
 
 def a_month(sizes: Mapping[str, int]) -> dict[str, Money]:
-    """What a month of so many bytes costs at the price in force; of what is free nothing is said. One query."""
+    """What a month of so many bytes costs at the price in force; of what is free nothing is said. At most one query."""
+    if not any(sizes.values()):
+        return {}
     per_hour, currency = metering.prices(clock.now())[STORAGE]
     costs = {key: _gib(size) * per_hour * HOURS_OF_A_MONTH for key, size in sizes.items()}
     return {key: Money(cost, currency) for key, cost in costs.items() if cost}

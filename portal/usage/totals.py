@@ -177,9 +177,14 @@ def _pieces(kind: Kind, which: str) -> str:
     )
 
 
+def listed(columns: Sequence[str]) -> str:
+    """As they begin a list of columns, which goes on."""
+    return "".join(f'"{name}", ' for name in columns)
+
+
 def filled(query: str, columns: Sequence[str]) -> str:
     """EACH or TOGETHER, with these columns kept apart."""
-    own = "".join(f'"{name}", ' for name in columns)
+    own = listed(columns)
     return query.format(own=own, each=EACH.format(own=own), apart=f"PARTITION BY {own[:-2]} " if own else "")
 
 

@@ -59,7 +59,7 @@ def test_the_list_of_folders_takes_a_constant_number_of_queries(
         Dataset.objects.create(name=f"set-{number}", summary="s", teams=["*"])
         add_member(Team.objects.create(slug=f"t{number}", name="T"), people.vera, Role.MEMBER, actor="test")
     client = signed_in(people.vera)
-    with django_assert_max_num_queries(12):
+    with django_assert_max_num_queries(11):
         client.get("/files/")
 
 
