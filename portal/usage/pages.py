@@ -2,9 +2,9 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from itertools import chain
+from itertools import chain, pairwise
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
@@ -24,6 +24,7 @@ from portal.usage import access, budgets, charts, periods, reports, running_now,
 from portal.usage.costs import SECONDS_PER_HOUR
 from portal.usage.meters import STORAGE
 from portal.usage.models import Budget, UsageInterval
+from portal.usage.periods import Period
 from portal.usage.reports import Bucket, Scope, Sum
 
 PAGE = "usage"
@@ -94,7 +95,9 @@ def page(user: User, wanted: Asked) -> dict[str, Any]:
     period = periods.named(wanted.period)
     scope = _scope(wanted)
     buckets = periods.buckets(period, period.step)
-    steps = _steps(wanted, period.step, buckets)
+    over = _over(period)
+    found = _by_time(scope, buckets, over)
+    steps = _steps(wanted, period.step, buckets, found)
     whole = reports.total(steps.sums)
     grouped = reports.by_group(reports.sums(scope, [(period.since, period.until)], [wanted.by], most=ROWS + 1))
     names = _names(wanted.by, [value for (value,) in grouped])
@@ -109,7 +112,7 @@ def page(user: User, wanted: Asked) -> dict[str, Any]:
             (BY[name], _names(name, [value])[value], wanted.link(**{name: None})) for name, value in wanted.only.items()
         ],
         "spent": _money(whole.cost),
-        "compared": _compared(scope, period),
+        "compared": _compared(found, period, over),
         "per_hour": _money(reports.rate(scope)),
         "hours": whole.hours,
         "at_work": whole.at_work,
@@ -129,12 +132,30 @@ def page(user: User, wanted: Asked) -> dict[str, Any]:
     }
 
 
-def _steps(wanted: Asked, step: str, buckets: Sequence[Bucket]) -> charts.Steps:
+def _over(period: Period) -> Period:
+    """Its days that are over, which may be none: a day that is not over compares with none."""
+    today = clock.now().astimezone(UTC).date()
+    return Period(period.first, min(period.last, today - timedelta(days=1)))
+
+
+def _by_time(scope: Scope, buckets: Sequence[Bucket], over: Period) -> dict[datetime, Sum]:
+    """By begin of what lies between all edges: of the buckets, of the days that are over, and of as many before."""
+    edges = {moment for bucket in buckets for moment in bucket}
+    if over.days:
+        edges |= {over.before.since, over.until}
+    return {start: one for (start, _), one in reports.sums(scope, list(pairwise(sorted(edges)))).items()}
+
+
+def _within(found: Mapping[datetime, Sum], since: datetime, until: datetime) -> Sum:
+    return reports.total(one for start, one in found.items() if since <= start < until)
+
+
+def _steps(wanted: Asked, step: str, buckets: Sequence[Bucket], found: Mapping[datetime, Sum]) -> charts.Steps:
     """What was used in each; one alone leads nowhere else."""
-    found, starts = reports.sums(_scope(wanted), buckets), [start for start, _ in buckets]
     form = "%Y-%m" if step == "month" else "%Y-%m-%d"
+    starts = [start for start, _ in buckets]
     urls = [wanted.link(period=start.strftime(form)) for start in starts] if len(starts) > 1 else [""]
-    return charts.Steps(step, starts, [found.get((start, ()), Sum()) for start in starts], urls)
+    return charts.Steps(step, starts, [_within(found, *bucket) for bucket in buckets], urls)
 
 
 def _period_words(name: str) -> dict[str, str]:
@@ -177,25 +198,21 @@ def _money(amount: Decimal) -> Money:
     return Money(amount, settings.CURRENCY)
 
 
-def _compared(scope: Scope, period: periods.Period) -> str:
-    """The days that are over with as many before them, so that a day that is not over compares with none."""
-    today = clock.now().astimezone(UTC).date()
-    over = periods.Period(period.first, min(period.last, today - timedelta(days=1)))
-    if over.days < 1:
+def _compared(found: Mapping[datetime, Sum], period: Period, over: Period) -> str:
+    """The days that are over with as many before them."""
+    if not over.days:
         return ""
-    both = [(each.since, each.until) for each in (over.before, over)]
-    found = reports.sums(scope, both)
-    before, now = (found.get((since, ()), Sum()).cost for since, _ in both)
+    before, now = (_within(found, each.since, each.until).cost for each in (over.before, over))
     if not before:
         return "nothing in the time before"
     change = (now - before) / before
     word = "more" if change > 0 else "less"
     days = "the day" if over.days == 1 else f"the {over.days} days"
-    left_out = ", today left out" if period.last >= today else ""
+    left_out = ", today left out" if period != over else ""
     return f"{words.percent(abs(change))} {word} than in {days} before{left_out}"
 
 
-def _waits(scope: Scope, period: periods.Period) -> str:
+def _waits(scope: Scope, period: Period) -> str:
     """Median and nine tenths of the last that were placed: from the wish to its place."""
     placed = Transition.objects.filter(allocation=OuterRef("pk"), to_phase=Phase.ADMITTED).values("at")[:1]
     asked_for = Allocation.objects.filter(created_at__gte=period.since, created_at__lt=period.until)
@@ -234,14 +251,12 @@ def _name(by: str, value: str) -> str:
             return value or reports.NONE[by]
 
 
-def _files(one: Sum, period: periods.Period) -> Decimal:
+def _files(one: Sum, period: Period) -> Decimal:
     """GiB on average over the period, as far as it has come."""
     return one.held[STORAGE] / max(int((min(period.until, clock.now()) - period.since).total_seconds()), 1)
 
 
-def _rows(
-    grouped: dict[tuple[str, ...], Sum], wanted: Asked, names: dict[str, str], period: periods.Period
-) -> list[Row]:
+def _rows(grouped: dict[tuple[str, ...], Sum], wanted: Asked, names: dict[str, str], period: Period) -> list[Row]:
     most = next(iter(grouped.values())).cost if grouped else Decimal(0)
     return [
         Row(

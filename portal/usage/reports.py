@@ -126,27 +126,40 @@ class Sum:
         return at_work, rest, unknown
 
 
+HELD = """
+SELECT {own}meter, quantity, quantity * price_per_hour AS rate, measured, used,
+    started_at, coalesce(ended_at, now) AS ended_at
+FROM intervals CROSS JOIN asked
+"""
+"""All intervals asked for, with what they cost per hour."""
+
+HELD_ALIKE = """
+{held} WHERE meter <> 'storage'
+UNION ALL
+SELECT {own}'storage', sum(quantity), sum(quantity * price_per_hour), 0, 0,
+    greatest(started_at, starts[1]) AS began, coalesce(ended_at, now) AS until
+FROM intervals CROSS JOIN asked WHERE meter = 'storage' GROUP BY {own}began, until
+"""
+"""The same, but volumes that count from and up to the same moment are one."""
+
+NUMBERS = """
+generate_series(
+    greatest(width_bucket(started_at, starts), 1),
+    width_bucket(ended_at - interval '1 microsecond', starts)
+)
+"""
+"""Of the buckets in which an interval lies."""
+
 SUMS = """
 WITH asked AS (SELECT %s::timestamptz AS now, %s::timestamptz[] AS starts, %s::timestamptz[] AS stops),
 intervals AS ({intervals}),
-held AS (
-    SELECT {own}meter, quantity, quantity * price_per_hour AS rate, measured, used,
-        started_at, coalesce(ended_at, now) AS ended_at
-    FROM intervals CROSS JOIN asked WHERE meter <> 'storage'
-    UNION ALL
-    SELECT {own}'storage', sum(quantity), sum(quantity * price_per_hour), 0, 0,
-        greatest(started_at, starts[1]) AS began, coalesce(ended_at, now) AS until
-    FROM intervals CROSS JOIN asked WHERE meter = 'storage' GROUP BY {own}began, until
-),
+held AS ({held}),
 cut AS (
     SELECT interval.*, number,
-        trunc(extract(epoch FROM greatest(starts[number], started_at) - started_at))::bigint AS start,
-        trunc(extract(epoch FROM least(stops[number], ended_at) - started_at))::bigint AS stop,
-        trunc(extract(epoch FROM ended_at - started_at))::bigint AS whole
-    FROM ({each}) AS interval CROSS JOIN asked CROSS JOIN LATERAL generate_series(
-        greatest(width_bucket(started_at, starts), 1),
-        width_bucket(ended_at - interval '1 microsecond', starts)
-    ) AS number
+        trunc(date_part('epoch', greatest(starts[number], started_at) - started_at))::bigint AS start,
+        trunc(date_part('epoch', least(stops[number], ended_at) - started_at))::bigint AS stop,
+        trunc(date_part('epoch', ended_at - started_at))::bigint AS whole
+    FROM ({each}) AS interval CROSS JOIN asked CROSS JOIN LATERAL {numbers} AS bucket (number)
 ),
 part AS (SELECT cut.*, {parts} FROM cut WHERE stop > start),
 found AS (
@@ -156,7 +169,7 @@ found AS (
 SELECT number, {sums}{columns} FROM found
 GROUP BY number{columns} ORDER BY sum(spent) DESC, number{columns} LIMIT %s
 """
-"""The parts of intervals by the bucket they lie in, of which PostgreSQL finds the first and the last by its number."""
+"""The parts of intervals by the number of the bucket they lie in."""
 
 TOTALS = """
 UNION ALL SELECT width_bucket(started_at, starts), {summed}{columns} FROM ({totals}) AS total, asked
@@ -188,8 +201,7 @@ def sums(
     with connection.cursor() as cursor:
         query = SUMS.format(
             intervals=intervals,
-            own=totals.listed(by),
-            each=totals.filled(totals.TOGETHER if len(buckets) > 1 else totals.EACH, by),
+            **_pieces(by, len(buckets)),
             parts=PARTS,
             found=", ".join(f"{what} AS {name}" for name, what in SUMMED.items()),
             sums=", ".join(f"sum({name}) AS {name}" for name in SUMMED),
@@ -202,6 +214,16 @@ def sums(
         (starts[number - 1], tuple(values[len(SUMMED) :])): _sum(dict(zip(SUMMED, values, strict=False)))
         for number, *values in found
     }
+
+
+def _pieces(by: Sequence[str], buckets: int) -> dict[str, str]:
+    """How SUMS comes from intervals to their parts. In one bucket all of them lie, and each has one part."""
+    own = totals.listed(by)
+    held = HELD.format(own=own)
+    if buckets == 1:
+        return {"held": held, "each": totals.filled(totals.EACH, by), "numbers": "(SELECT 1)"}
+    alike = HELD_ALIKE.format(held=held, own=own)
+    return {"held": alike, "each": totals.filled(totals.TOGETHER, by), "numbers": NUMBERS}
 
 
 def _read(scope: Scope, since: datetime, until: datetime, kind: Kind | None) -> QuerySet[UsageInterval]:
