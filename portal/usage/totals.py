@@ -1,4 +1,4 @@
-"""Totals of closed usage intervals by hour, day and month of UTC, so that a year is read about as fast as a day.
+"""Totals of closed usage intervals by hour, day, month and year of UTC, so that a year is read about as fast as a day.
 
 The ledger is what counts, totals are sums of it. The database marks an interval when it closes; what is marked is
 added to the totals, and its mark taken away, in one transaction. So what the totals hold, what is marked, and what is
@@ -36,7 +36,7 @@ class Kind:
     @property
     def has_storage(self) -> bool:
         """A home is there every day: a row for each day of each would be more than its intervals are."""
-        return self.step == "month" or "user" not in self.columns
+        return self.step != "day" or "user" not in self.columns
 
 
 PEOPLE = ("team", "user", "project", "template", "gpu_class", "owner_kind")
@@ -45,10 +45,12 @@ KINDS = (
     Kind("node-month", "month", ("node",)),
     Kind("team-only-month", "month", ("team",)),
     Kind("template-only-month", "month", ("template",)),
+    Kind("user-year", "year", ("user",)),
     Kind("user-month", "month", ("user",)),
     Kind("user-template-month", "month", ("user", "template")),
     Kind("team-month", "month", ("team", "project", "template", "gpu_class", "owner_kind", "currency")),
     Kind("month", "month", PEOPLE),
+    Kind("all-day", "day", ()),
     Kind("node-day", "day", ("node",)),
     Kind("template-only-day", "day", ("template",)),
     Kind("user-day", "day", ("user",)),
@@ -59,6 +61,8 @@ KINDS = (
 """The first that answers is the cheapest. Hours of each person would be more rows than there are intervals."""
 
 COLUMNS = (*PEOPLE, "node", "currency")
+_STEPS = ("year", "month", "day", "hour")
+_FIRST = (1, 1, 0, 0, 0, 0)
 
 
 def answering(edges: Sequence[datetime], columns: Collection[str]) -> Kind | None:
@@ -69,10 +73,8 @@ def answering(edges: Sequence[datetime], columns: Collection[str]) -> Kind | Non
 
 def _begins(step: str, at: datetime) -> bool:
     """Whether one of these steps of UTC begins at that moment."""
-    at = at.astimezone(UTC)
-    begin = at.replace(minute=0, second=0, microsecond=0)
-    begin = begin if step == "hour" else begin.replace(hour=0)
-    return at == (begin.replace(day=1) if step == "month" else begin)
+    at, shorter = at.astimezone(UTC), _STEPS.index(step)
+    return (at.month, at.day, at.hour, at.minute, at.second, at.microsecond)[shorter:] == _FIRST[shorter:]
 
 
 PARTS = """

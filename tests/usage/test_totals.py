@@ -4,6 +4,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
+from importlib import import_module
 from itertools import pairwise
 from typing import Any
 
@@ -70,10 +71,11 @@ def answers() -> list[Any]:
     """To every question about a year, its months, days of two months and hours of a day."""
     steps = [(YEAR, "month"), (Period(date(2026, 10, 1), date(2026, 11, 30)), "day")]
     steps += [(Period(date(2026, 11, 1), date(2026, 11, 1)), "hour")]
+    times = [[(YEAR.since, YEAR.until)], *(periods.buckets(period, step) for period, step in steps)]
     return [
-        reports.sums(scope, periods.buckets(period, step), groups)
+        reports.sums(scope, buckets, groups)
         for scope in SCOPES
-        for period, step in steps
+        for buckets in times
         for groups in ([], *([name] for name in GROUPS), ["team", "user"], ["user", "node"], AS_PRICED)
     ]
 
@@ -87,6 +89,18 @@ def test_every_answer_is_that_of_the_ledger_before_amid_and_after() -> None:
         assert answers() == right
     assert not Unsummed.objects.exists() and UsageTotal.objects.exists()
     assert answers() == right
+    assert totals.differences() == {}
+
+
+def test_kinds_that_came_later_are_made_of_finer_ones() -> None:
+    a_ledger()
+    totals.add_up()
+    UsageTotal.objects.filter(kind__in=("user-year", "all-day")).delete()
+    assert [*totals.differences()] == ["user-year", "all-day"]
+    later = import_module("portal.usage.migrations.0010_years_of_people")
+    with connection.cursor() as cursor:
+        for operation in later.Migration.operations:
+            cursor.execute(operation.sql)
     assert totals.differences() == {}
 
 
