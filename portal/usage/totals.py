@@ -63,6 +63,7 @@ KINDS = (
 COLUMNS = (*PEOPLE, "node", "currency")
 _STEPS = ("year", "month", "day", "hour")
 _FIRST = (1, 1, 0, 0, 0, 0)
+"""Month, day, hour and so on of when a year begins; of these, a shorter step has fewer to begin with."""
 
 
 def answering(edges: Sequence[datetime], columns: Collection[str]) -> Kind | None:
