@@ -33,14 +33,14 @@ def main(count: int) -> None:
     from portal.accounts.models import User
 
     own, other = User.objects.get(username="admin"), User.objects.get(username="scientist")
-    given = {"count": count, "own": own.pk, "other": other.pk, "job": _over(other).pk}
+    given = {"count": count, "own": own.pk, "other": other.pk, "job": a_job_that_is_over(other).pk}
     with connection.cursor() as cursor:
         for statement in COPIES:
             cursor.execute(statement, given)
 
 
-def _over(owner: Any) -> Any:
-    """A job that has succeeded, as far as its rows say."""
+def a_job_that_is_over(owner: Any) -> Any:
+    """One that has succeeded, as far as its rows say."""
     from jobs.actions import submit
     from jobs.models import Attempt, Job
     from jobs.submission import Submission

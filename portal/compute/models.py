@@ -130,8 +130,8 @@ class Allocation(models.Model):
     id = models.CharField(primary_key=True, max_length=ids.LENGTH, default=ids.new_id, editable=False)
     owner_kind = models.CharField(max_length=20)
     owner_id = models.CharField(max_length=ids.LENGTH)
-    user = models.ForeignKey(User, on_delete=models.PROTECT, related_name="allocations")
-    team = models.ForeignKey(Team, on_delete=models.PROTECT, related_name="allocations")
+    user = models.ForeignKey(User, on_delete=models.PROTECT, related_name="allocations", db_index=False)
+    team = models.ForeignKey(Team, on_delete=models.PROTECT, related_name="allocations", db_index=False)
     project = models.CharField(max_length=40, blank=True, default="")
     size = models.ForeignKey(Size, on_delete=models.PROTECT)
     cpu = models.DecimalField(max_digits=6, decimal_places=2)
@@ -207,6 +207,9 @@ class Allocation(models.Model):
                 name="allocation_in_line",
             ),
             models.Index(fields=["owner_kind", "owner_id", "-created_at"], name="allocation_owner"),
+            models.Index(fields=["created_at"], name="allocation_by_time"),
+            models.Index(fields=["user", "created_at"], name="allocation_by_user"),
+            models.Index(fields=["team", "created_at"], name="allocation_by_team"),
             models.Index(fields=["node"], condition=~Q(phase=Phase.ENDED), name="allocation_open_on_node"),
             models.Index(
                 fields=["ended_at"],

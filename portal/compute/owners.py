@@ -144,6 +144,11 @@ def subjects(rows: Iterable[Owned]) -> dict[str, Subject]:
     return {pk: found for kind, pks in kinds.items() for pk, found in _named[kind].subjects(pks).items()}
 
 
+def find(owner_ids: Collection[str]) -> dict[str, Subject]:
+    """By id, of whatever kind; what is no longer there is left out. One query for each kind."""
+    return {pk: found for named in _named.values() for pk, found in named.subjects(owner_ids).items()}
+
+
 def subject(allocation: Allocation) -> Subject:
     return subjects([allocation])[allocation.owner_id]
 

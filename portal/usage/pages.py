@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from itertools import chain, pairwise
+from itertools import pairwise
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
@@ -23,7 +23,7 @@ from portal.quotas.models import gpu_words
 from portal.usage import access, budgets, charts, periods, reports, running_now, storage
 from portal.usage.costs import SECONDS_PER_HOUR
 from portal.usage.meters import STORAGE
-from portal.usage.models import Budget, UsageInterval
+from portal.usage.models import Budget
 from portal.usage.periods import Period
 from portal.usage.reports import Bucket, Scope, Sum
 
@@ -212,8 +212,10 @@ def _compared(found: Mapping[datetime, Sum], period: Period, over: Period) -> st
     return f"{words.percent(abs(change))} {word} than in {days} before{left_out}"
 
 
-def _waits(scope: Scope, period: Period) -> str:
-    """Median and nine tenths of the last that were placed: from the wish to its place."""
+def _waits(scope: Scope, period: Period) -> str | None:
+    """Median and nine tenths of the last that were placed: from the wish to its place. None if nobody can say."""
+    if not scope.only.keys() <= reports.ALLOCATED.keys():
+        return None
     placed = Transition.objects.filter(allocation=OuterRef("pk"), to_phase=Phase.ADMITTED).values("at")[:1]
     asked_for = Allocation.objects.filter(created_at__gte=period.since, created_at__lt=period.until)
     latest = scope.allocations(asked_for).annotate(wait=Subquery(placed) - F("created_at")).order_by("-created_at")
@@ -229,11 +231,7 @@ def _names(by: str, values: list[str]) -> dict[str, str]:
     """What people call these. Of what is no longer there, what the row says."""
     known: dict[str, str] = {}
     if by == "owner":
-        ran, kept = Allocation.objects.all(), UsageInterval.objects.filter(meter=STORAGE)
-        rows = [
-            rows.filter(owner_id__in=values[:ROWS]).order_by("owner_id").distinct("owner_id") for rows in (ran, kept)
-        ]
-        known = {pk: subject.name for pk, subject in owners.subjects(chain(*rows)).items()}
+        known = {pk: subject.name for pk, subject in owners.find(values[:ROWS]).items()}
     elif by == "user":
         known = {one.username: one.get_full_name() for one in User.objects.filter(username__in=values)}
     elif by == "team":

@@ -47,6 +47,9 @@ NONE = {
 }
 """What people call the value of a group that an interval does not have."""
 
+ALLOCATED = {"user": "user__username", "team": "team__slug"}
+"""Of these, what allocations are narrowed by, and how they say it."""
+
 PIECE = ("meter", "quantity", "price_per_hour", "started_at", "ended_at", "measured", "used")
 
 Bucket = tuple[datetime, datetime]
@@ -76,13 +79,19 @@ class Scope:
     def _wanted(self) -> Q:
         wanted = Q(user=self.user) if self.user else Q()
         for name, value in self.only.items():
-            wanted &= Q(**({GROUPS[name]: value} if isinstance(value, str) else {f"{GROUPS[name]}__in": value}))
+            wanted &= _is(GROUPS[name], value)
         return wanted if self.teams is None else wanted & Q(team__in=self.teams)
 
     def allocations(self, rows: QuerySet[Allocation]) -> QuerySet[Allocation]:
-        """Those of `rows` that are of this person or of these teams."""
+        """Those of `rows` that are of this person or of these teams, narrowed. Raises KeyError if not by ALLOCATED."""
         rows = rows.filter(user__username=self.user) if self.user else rows
+        for name, value in self.only.items():
+            rows = rows.filter(_is(ALLOCATED[name], value))
         return rows if self.teams is None else rows.filter(team__slug__in=self.teams)
+
+
+def _is(column: str, value: str | Collection[str]) -> Q:
+    return Q(**({column: value} if isinstance(value, str) else {f"{column}__in": value}))
 
 
 @dataclass(slots=True)
