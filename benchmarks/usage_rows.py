@@ -72,7 +72,7 @@ CROSS JOIN LATERAL jsonb_populate_record(model, jsonb_build_object(
     'id', allocation_id, 'owner_kind', held.owner_kind, 'owner_id', held.owner_id, 'user_id', person.id,
     'team_id', team.id, 'project', held.project, 'created_at', held.started_at - interval '1 minute' * random(),
     'started_at', held.started_at, 'ended_at', held.ended_at)) AS made
-WHERE meter = 'cpu'
+WHERE meter = 'cpu' AND held.node <> ''
 """
 """What the intervals are of; copies of the one that a job has."""
 PLACED = """
