@@ -1,6 +1,7 @@
 """`usage`: pages of usage and cost among 10 million intervals, against the page of the same server that does least."""
 
 import json
+import statistics
 from functools import partial
 
 from benchmarks import berth
@@ -43,5 +44,7 @@ def measure(rounds: int, intervals: int) -> Result:
         pages = {name: (who, f"/usage/?{query}") for name, (who, query) in PAGES.items()} | OTHERS
         contenders |= {name: partial(most, path, cookies[who]) for name, (who, path) in pages.items()}
         samples = take_turns(contenders, rounds)
+    slowest = max(statistics.median(taken) for name, taken in samples.items() if name != LEAST)
+    facts["the slowest page, in the median"] = f"{slowest:.0f} ms"
     question = f"A page of usage and cost among {intervals:,} intervals, 95th percentile"
     return Result("usage", question, "ms", LEAST, samples, facts | {"requests": str(TURN)})
