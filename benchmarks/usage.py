@@ -19,13 +19,16 @@ PAGES = {
     "a team's year by person": ("lead", "scope=team:vision&period=year"),
     "a team's year by project": ("lead", "scope=team:vision&period=year&by=project"),
     "a team's month by what ran": ("lead", "scope=team:vision&by=owner"),
+    "a team's last month by what ran": ("lead", "scope=team:vision&by=owner&period=last-month"),
     "all teams' month by person": ("admin", "scope=all"),
+    "all teams' last month by person": ("admin", "scope=all&period=last-month"),
     "all teams' 30 days by person": ("admin", "scope=all&period=30"),
     "all teams' year by person": ("admin", "scope=all&period=year"),
     "all teams' year by team": ("admin", "scope=all&period=year&by=team"),
     "all teams' year by GPU class": ("admin", "scope=all&period=year&by=gpu_class"),
     "all teams' year by node": ("admin", "scope=all&period=year&by=node"),
     "all teams' month by what ran": ("admin", "scope=all&by=owner"),
+    "all teams' last month, too much to split by what ran": ("admin", "scope=all&by=owner&period=last-month"),
     "one environment's year, all teams": ("admin", "scope=all&period=year&template=template-3"),
 }
 OTHERS = {

@@ -2,6 +2,7 @@
 
 from decimal import Decimal
 
+from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
 from django.db.models import F, Q
 
@@ -146,6 +147,7 @@ class UsageInterval(models.Model):
             models.Index(fields=["ended_at"], condition=Q(meter="storage"), name="usage_kept_by_end"),
             models.Index(fields=["team", "started_at"], name="usage_by_team"),
             models.Index(fields=["user", "started_at"], name="usage_by_user"),
+            BrinIndex(fields=["started_at", "ended_at"], name="usage_by_time", autosummarize=True, pages_per_range=32),
         ]
 
     def __str__(self) -> str:

@@ -29,7 +29,7 @@ from portal.usage.reports import Bucket, Scope, Sum
 
 PAGE = "usage"
 LAYERS = 5
-OTHERS = "others"
+OTHERS, EVERYTHING = "others", "everything"
 ROWS = 100
 MOST_WAITS = 2_000
 BY = {
@@ -99,10 +99,12 @@ def page(user: User, wanted: Asked) -> dict[str, Any]:
     found = _by_time(scope, buckets, over)
     steps = _steps(wanted, period.step, buckets, found)
     whole = reports.total(steps.sums)
-    grouped = reports.by_group(reports.sums(scope, [(period.since, period.until)], [wanted.by], most=ROWS + 1))
+    whole_time = (period.since, period.until)
+    many = reports.reads_many(scope, whole_time, [wanted.by])
+    grouped = {} if many else reports.by_group(reports.sums(scope, [whole_time], [wanted.by], most=ROWS + 1))
     names = _names(wanted.by, [value for (value,) in grouped])
     layers = _layers(wanted, buckets, list(names)[:LAYERS])
-    rest = OTHERS if len(names) > LAYERS else ""
+    rest = EVERYTHING if many else OTHERS if len(names) > LAYERS else ""
     return {
         "asked": wanted,
         "choices": _links(wanted, "scope", {one.slug: one.label for one in access.choices(user)}, wanted.scope.slug),
@@ -125,6 +127,7 @@ def page(user: User, wanted: Asked) -> dict[str, Any]:
         "by": BY[wanted.by],
         "rows": _rows(grouped, wanted, names, period),
         "more": len(grouped) > ROWS,
+        "many": f"{reports.MOST_READ:,}" if many else "",
         "export": wanted.link(),
         "saved": saved_views.of(user, PAGE, wanted.query()),
         "query": dict(parse_qsl(wanted.query())),

@@ -50,6 +50,9 @@ NONE = {
 ALLOCATED = {"user": "user__username", "team": "team__slug"}
 """Of these, what allocations are narrowed by, and how they say it."""
 
+MOST_READ = 40_000
+"""So many intervals are added up in a moment."""
+
 PIECE = ("meter", "quantity", "price_per_hour", "started_at", "ended_at", "measured", "used")
 
 Bucket = tuple[datetime, datetime]
@@ -197,8 +200,7 @@ def sums(
     starts, stops = [list(ends) for ends in zip(*buckets, strict=True)]
     by = list(dict.fromkeys(GROUPS[name] for name in groups))
     now = clock.now().replace(microsecond=0)
-    edges = [*starts, *(stop for stop in stops[-1:] if stop < now)]  # past now there is nothing that an edge could cut
-    kind = totals.answering(edges, {*by, *scope.columns()})
+    kind = _answering(scope, buckets, by)
     columns = "".join(f', "{name}"' for name in by)
     intervals, given = _sql(_read(scope, starts[0], stops[-1], kind).values_list(*PIECE, *by))
     summed = ""
@@ -225,6 +227,21 @@ def sums(
     }
 
 
+def reads_many(scope: Scope, bucket: Bucket, groups: Sequence[str]) -> bool:
+    """Whether no total answers, and more than MOST_READ intervals would be read. At most one query."""
+    if _answering(scope, [bucket], [GROUPS[name] for name in groups]):
+        return False
+    since, until = bucket
+    return scope.intervals().filter(started_at__lt=until, ended_at__gt=since)[MOST_READ:].exists()
+
+
+def _answering(scope: Scope, buckets: Sequence[Bucket], by: Sequence[str]) -> Kind | None:
+    now = clock.now()
+    edges = [start for start, _ in buckets]
+    edges += [stop for _, stop in buckets[-1:] if stop < now]  # past now there is nothing that an edge could cut
+    return totals.answering(edges, {*by, *scope.columns()})
+
+
 def _pieces(by: Sequence[str], buckets: int) -> dict[str, str]:
     """How SUMS comes from intervals to their parts. In one bucket all of them lie, and each has one part."""
     own = totals.listed(by)
@@ -238,12 +255,12 @@ def _pieces(by: Sequence[str], buckets: int) -> dict[str, str]:
 def _read(scope: Scope, since: datetime, until: datetime, kind: Kind | None) -> QuerySet[UsageInterval]:
     """Intervals between the two: what is in no total of that kind, or everything."""
     rows = scope.intervals().filter(started_at__lt=until)
-    if kind is None:
-        return rows.filter(Q(ended_at=None) | Q(ended_at__gt=since))
     closed = rows.filter(ended_at__gt=since)
-    new, kept = closed.filter(unsummed__isnull=False), closed.filter(meter=STORAGE)
-    others = [new] if kind.has_storage else [new.exclude(meter=STORAGE), kept]
-    return rows.filter(ended_at=None).union(*others, all=True)
+    read = [closed]
+    if kind:
+        new, kept = closed.filter(unsummed__isnull=False), closed.filter(meter=STORAGE)
+        read = [new] if kind.has_storage else [new.exclude(meter=STORAGE), kept]
+    return rows.filter(ended_at=None).union(*read, all=True)
 
 
 def _sql(rows: QuerySet[Any, Any]) -> tuple[str, tuple[Any, ...]]:

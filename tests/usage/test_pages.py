@@ -9,6 +9,7 @@ from io import StringIO
 from typing import Any
 
 import pytest
+from django.db.models import F
 from django.test import Client
 
 from environments import actions
@@ -16,6 +17,7 @@ from environments.models import Workspace
 from portal.compute.models import Allocation
 from portal.lib import clock
 from portal.lib.spreadsheets import lines
+from portal.usage import reports
 from tests.conftest import People
 from tests.usage.test_metering import T0, interval
 
@@ -181,6 +183,29 @@ def test_a_view_is_saved_shown_and_forgotten(people: People, used: Any) -> None:
     assert "printable characters" in shown(luis)
     assert luis.post("/usage/views/save/", {"view": "Mine", "scope": "team:risk"}).status_code == 422
     assert not people.luis.saved_views.exists()
+
+
+def test_how_long_things_waited_is_of_whom_the_page_is_narrowed_to(people: People, used: Any) -> None:
+    mine, theirs, _ = used
+    for workspace, seconds in ((mine, 90), (theirs, 20)):
+        of_it = Allocation.objects.filter(owner_id=workspace.pk)
+        of_it.update(created_at=F("created_at") - timedelta(seconds=seconds))
+    lead = enter(people.luis)
+    assert "1 min 30 s; nine of ten within 1 min 30 s" in shown(lead, "?scope=team:vision&period=7")
+    assert "20 s; nine of ten within 20 s" in shown(lead, "?scope=team:vision&period=7&user=bo")
+    assert "Wait for a place" not in shown(lead, "?scope=team:vision&period=7&template=jupyter-python")
+
+
+def test_what_would_take_long_to_add_up_says_what_to_choose(
+    people: People, used: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reports, "MOST_READ", 2)  # each of the three has an interval of cores and one of memory
+    lead = enter(people.luis)
+    page = shown(lead, "?scope=team:vision&period=7&by=owner")
+    assert "More than 2 records of usage would have to be added up." in page and "churn" not in page
+    assert "everything" in page  # the bars are there, of one layer
+    assert "churn" in shown(lead, "?scope=team:vision&period=7&by=owner&user=vera")
+    assert "Bo Lind" in shown(lead, "?scope=team:vision&period=7&by=user")  # which has totals
 
 
 def test_nothing_used_is_said(people: People) -> None:
