@@ -31,7 +31,7 @@ PAGE = "usage"
 LAYERS = 5
 OTHERS, EVERYTHING = "others", "everything"
 ROWS = 100
-MOST_WAITS = 2_000
+MOST_WAITS = 500
 BY = {
     "user": "Person",
     "project": "Project",
