@@ -99,9 +99,7 @@ def page(user: User, wanted: Asked) -> dict[str, Any]:
     found = _by_time(scope, buckets, over)
     steps = _steps(wanted, period.step, buckets, found)
     whole = reports.total(steps.sums)
-    whole_time = (period.since, period.until)
-    many = reports.reads_many(scope, whole_time, [wanted.by])
-    grouped = {} if many else reports.by_group(reports.sums(scope, [whole_time], [wanted.by], most=ROWS + 1))
+    grouped, many = _split(scope, (period.since, period.until), wanted.by)
     names = _names(wanted.by, [value for (value,) in grouped])
     layers = _layers(wanted, buckets, list(names)[:LAYERS])
     rest = EVERYTHING if many else OTHERS if len(names) > LAYERS else ""
@@ -133,6 +131,13 @@ def page(user: User, wanted: Asked) -> dict[str, Any]:
         "query": dict(parse_qsl(wanted.query())),
         **_budgets(wanted),
     }
+
+
+def _split(scope: Scope, bucket: Bucket, by: str) -> tuple[dict[tuple[str, ...], Sum], bool]:
+    """The most expensive; nothing, and True, where that would take long to add up."""
+    if reports.reads_many(scope, bucket, [by]):
+        return {}, True
+    return reports.by_group(reports.sums(scope, [bucket], [by], most=ROWS + 1)), False
 
 
 def _over(period: Period) -> Period:
