@@ -6,7 +6,7 @@ Nothing runs: what is placed holds its core for as long as its job takes, and en
 import heapq
 import random
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -82,7 +82,7 @@ def course(jobs: Sequence[Job]) -> Course:
     from portal.compute import admission, owners
     from portal.lib import clock
 
-    owners.register("simulated", _Quiet())  # type: ignore[arg-type]
+    owners.register("simulated", Quiet())  # type: ignore[arg-type]
     place, done, hour = _Place(), Course(), 0.0
     coming = sorted(jobs, key=lambda job: (-job.arrives, -job.number))
     ends: list[tuple[float, str]] = []
@@ -105,10 +105,13 @@ def _people(team: str) -> list[str]:
     return [f"{team}-{n}" for n in range(1, PEOPLE + 1)]
 
 
-class _Quiet:
-    """Only listens."""
+class Quiet:
+    """Owns what nobody has a name for, and only listens."""
 
     preemptible = False
+
+    def subjects(self, owner_ids: Collection[str]) -> dict[str, Any]:
+        return {}
 
     def moved(self, allocation: Any, transition: Any) -> None:
         pass
