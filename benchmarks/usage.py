@@ -23,13 +23,16 @@ PAGES = {
     "all teams' month by person": ("admin", "scope=all"),
     "all teams' last month by person": ("admin", "scope=all&period=last-month"),
     "all teams' 30 days by person": ("admin", "scope=all&period=30"),
+    "all teams' 30 days by project": ("admin", "scope=all&period=30&by=project"),
     "all teams' year by person": ("admin", "scope=all&period=year"),
     "all teams' year by team": ("admin", "scope=all&period=year&by=team"),
     "all teams' year by GPU class": ("admin", "scope=all&period=year&by=gpu_class"),
     "all teams' year by node": ("admin", "scope=all&period=year&by=node"),
     "all teams' month by what ran": ("admin", "scope=all&by=owner"),
     "all teams' last month, too much to split by what ran": ("admin", "scope=all&by=owner&period=last-month"),
+    "one environment's 30 days, all teams": ("admin", "scope=all&period=30&template=template-3"),
     "one environment's year, all teams": ("admin", "scope=all&period=year&template=template-3"),
+    "one node's 30 days, all teams": ("admin", "scope=all&period=30&node=node-3"),
 }
 OTHERS = {
     "busy hours of all teams": ("admin", "/usage/busy/?scope=all"),

@@ -106,6 +106,7 @@ def main(count: int) -> None:
         with _written_at_once(cursor):
             cursor.execute(LOAD, {"runs": round(count / RUNS), "until": until})
             cursor.execute(KEPT, {"until": until})
+        cursor.execute("ANALYZE")
         cursor.execute(ALLOCATIONS, {"job": a_job_that_is_over(User.objects.get(username="scientist")).pk})
         cursor.execute(PLACED)
         cursor.execute("ANALYZE")

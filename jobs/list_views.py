@@ -130,8 +130,8 @@ def forget_view(request: HttpRequest, view_id: int) -> HttpResponse:
 @require_safe
 def show_outcomes(request: HttpRequest) -> HttpResponse:
     """The query chooses `scope`, `period` and `by`."""
-    user = signed_in(request.user)
-    return render(request, "jobs/outcomes.html", outcomes.page(user, outcomes.asked(user, request.GET.dict())))
+    wanted = outcomes.asked(signed_in(request.user), request.GET.dict())
+    return render(request, "jobs/outcomes.html", outcomes.page(wanted))
 
 
 @login_required

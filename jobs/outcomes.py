@@ -1,7 +1,7 @@
 """How jobs ended, by day, by cause, and by environment or person: one's own, a team's, or everyone's."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -45,6 +45,9 @@ BY = {
 
 @dataclass(frozen=True, slots=True)
 class Asked:
+    """`scope` is one of the `choices`."""
+
+    choices: Sequence[access.Choice]
     scope: access.Choice
     period: str
     by: str
@@ -76,14 +79,16 @@ class Row:
 def asked(user: User, query: Mapping[str, str]) -> Asked:
     """Raises Invalid for `scope`; anything else unknown is the default."""
     period, by = query.get("period", "30"), query.get("by", "template")
+    choices = access.choices(user)
     return Asked(
-        access.chosen(user, query.get("scope") or access.first_shown(user)),
+        choices,
+        access.chosen(choices, query.get("scope") or access.first_shown(choices)),
         period if period in periods.PERIODS else "30",
         by if by in BY else "template",
     )
 
 
-def page(user: User, wanted: Asked) -> dict[str, Any]:
+def page(wanted: Asked) -> dict[str, Any]:
     period = periods.named(wanted.period)
     days = _days(wanted, period)
     ended = [sum(numbers) for numbers in zip(*(day.numbers for day in days), strict=True)]
@@ -92,7 +97,7 @@ def page(user: User, wanted: Asked) -> dict[str, Any]:
         "asked": wanted,
         "since": words.day(period.since),
         "until": words.day(periods.midnight(min(period.last, localtime(clock.now()).date()))),
-        "choices": [(one.label, wanted.link(scope=one.slug), one == wanted.scope) for one in access.choices(user)],
+        "choices": [(one.label, wanted.link(scope=one.slug), one == wanted.scope) for one in wanted.choices],
         "periods": [
             (label, wanted.link(period=name), name == wanted.period) for name, label in periods.PERIODS.items()
         ],

@@ -1,5 +1,6 @@
 """Whose usage one may see, and what who is billed: one's own, that of teams one leads, for administrators all."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from django.db.models import QuerySet
@@ -27,22 +28,22 @@ def choices(user: User) -> list[Choice]:
     """What this person may look at, their own first."""
     teams = Team.objects.all() if user.is_staff else leads(user)
     found = [Choice(MINE, "Mine", Scope(user=user.username))]
-    found += [Choice(f"team:{team.slug}", team.name, Scope(teams=(team.slug,))) for team in teams.order_by("name")]
+    named = teams.order_by("name").values_list("slug", "name")
+    found += [Choice(f"team:{slug}", name, Scope(teams=(slug,))) for slug, name in named]
     return [*found, Choice(ALL, "All teams", Scope())] if user.is_staff else found
 
 
-def first_shown(user: User) -> str:
+def first_shown(known: Sequence[Choice]) -> str:
     """Where nothing was chosen: all for administrators, for others the first team they lead, or their own."""
-    found = [choice.slug for choice in choices(user)]
-    return ALL if user.is_staff else found[1] if len(found) > 1 else MINE
+    slugs = [choice.slug for choice in known]
+    return ALL if ALL in slugs else slugs[:2][-1]
 
 
-def chosen(user: User, slug: str) -> Choice:
+def chosen(known: Sequence[Choice], slug: str) -> Choice:
     """Raises Invalid naming `scope`, also for what is there and not theirs to see."""
-    found = next((choice for choice in choices(user) if choice.slug == slug), None)
+    found = next((choice for choice in known if choice.slug == slug), None)
     if found is None:
-        known = ", ".join(choice.slug for choice in choices(user))
-        raise Invalid.field("scope", f"Choose one of: {known}.")
+        raise Invalid.field("scope", f"Choose one of: {', '.join(choice.slug for choice in known)}.")
     return found
 
 

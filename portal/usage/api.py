@@ -77,7 +77,7 @@ class Usage(GenericAPIView[Any]):
     def get(self, request: Request) -> HttpResponse:
         """Open intervals count up to now. Amounts are exact until they are written here, with four digits."""
         asked = checked(UsageQuery, request.query_params)
-        choice = access.chosen(signed_in(request.user), asked["scope"])
+        choice = access.chosen(access.choices(signed_in(request.user)), asked["scope"])
         groups = _groups(asked["group_by"])
         today = clock.now().astimezone(UTC).date()
         period = Period(asked.get("from") or today.replace(day=1), asked.get("to") or today)

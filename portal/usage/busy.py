@@ -34,7 +34,8 @@ class Cell:
 
 def page(user: User, query: Mapping[str, str]) -> dict[str, Any]:
     """Raises Invalid for `scope`; any other `meter` is the first."""
-    scope = access.chosen(user, query.get("scope") or (access.ALL if user.is_staff else access.MINE))
+    choices = access.choices(user)
+    scope = access.chosen(choices, query.get("scope") or (access.ALL if user.is_staff else access.MINE))
     meter = query.get("meter", "gpu")
     meter = meter if meter in METERS else "gpu"
     period = _weeks()
@@ -42,7 +43,7 @@ def page(user: User, query: Mapping[str, str]) -> dict[str, Any]:
     most = max(found.values())
     busiest = next(hour for hour, average in found.items() if average == most)
     return {
-        "scopes": [(one.label, _link(one.slug, meter), one == scope) for one in access.choices(user)],
+        "scopes": [(one.label, _link(one.slug, meter), one == scope) for one in choices],
         "meters": [(label, _link(scope.slug, name), name == meter) for name, label in METERS.items()],
         "scope": scope,
         "what": METERS[meter],

@@ -47,8 +47,9 @@ KINDS = {"workspace": "Workspaces", "job": "Jobs", storage.KIND: "Files"}
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """`only` narrows to one value of each group named."""
+    """`scope` is one of the `choices`; `only` narrows to one value of each group named."""
 
+    choices: Sequence[access.Choice]
     scope: access.Choice
     period: str
     by: str
@@ -81,12 +82,13 @@ class Row:
 
 def asked(user: User, query: Mapping[str, str]) -> Asked:
     """Raises Invalid for `scope`; anything else unknown is the default."""
-    scope = access.chosen(user, query.get("scope") or access.first_shown(user))
+    choices = access.choices(user)
+    scope = access.chosen(choices, query.get("scope") or access.first_shown(choices))
     period = query.get("period", "month")
     by = query.get("by", "template" if scope.slug == access.MINE else "user")
     only = {name: query[name][:200] for name in BY if name in query and "\0" not in query[name]}
     known = period in periods.PERIODS or periods.dated(period)
-    return Asked(scope, period if known else "month", by if by in BY else "user", only)
+    return Asked(choices, scope, period if known else "month", by if by in BY else "user", only)
 
 
 @timezone.override(UTC)
@@ -105,7 +107,7 @@ def page(user: User, wanted: Asked) -> dict[str, Any]:
     rest = EVERYTHING if many else OTHERS if len(names) > LAYERS else ""
     return {
         "asked": wanted,
-        "choices": _links(wanted, "scope", {one.slug: one.label for one in access.choices(user)}, wanted.scope.slug),
+        "choices": _links(wanted, "scope", {one.slug: one.label for one in wanted.choices}, wanted.scope.slug),
         "periods": _links(wanted, "period", periods.PERIODS | _period_words(wanted.period), wanted.period),
         "groups": _links(wanted, "by", BY, wanted.by),
         "narrowed": [

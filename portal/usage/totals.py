@@ -1,4 +1,4 @@
-"""Totals of closed usage intervals by hour, day, month and year of UTC, so that a year is read about as fast as a day.
+"""Totals of closed usage intervals by hour, day, week, month and year of UTC: a year is read about as fast as a day.
 
 The ledger is what counts, totals are sums of it. The database marks an interval when it closes; what is marked is
 added to the totals, and its mark taken away, in one transaction. So what the totals hold, what is marked, and what is
@@ -36,15 +36,15 @@ class Kind:
     @property
     def has_storage(self) -> bool:
         """A home is there every day: a row for each day of each would be more than its intervals are."""
-        return self.step != "day" or "user" not in self.columns
+        return self.step not in ("day", "week") or "user" not in self.columns
 
 
 PEOPLE = ("team", "user", "project", "template", "gpu_class", "owner_kind")
 KINDS = (
-    Kind("gpu-month", "month", ("gpu_class",)),
     Kind("node-month", "month", ("node",)),
     Kind("team-only-month", "month", ("team",)),
-    Kind("template-only-month", "month", ("template",)),
+    Kind("project-month", "month", ("project",)),
+    Kind("template-month", "month", ("template", "gpu_class", "owner_kind")),
     Kind("user-year", "year", ("user",)),
     Kind("user-month", "month", ("user",)),
     Kind("user-template-month", "month", ("user", "template")),
@@ -53,6 +53,9 @@ KINDS = (
     Kind("all-day", "day", ()),
     Kind("node-day", "day", ("node",)),
     Kind("template-only-day", "day", ("template",)),
+    Kind("team-only-day", "day", ("team",)),
+    Kind("project-day", "day", ("project",)),
+    Kind("user-week", "week", ("user",)),
     Kind("user-day", "day", ("user",)),
     Kind("template-day", "day", ("template", "gpu_class", "owner_kind")),
     Kind("day", "day", PEOPLE),
@@ -61,21 +64,34 @@ KINDS = (
 """The first that answers is the cheapest. Hours of each person would be more rows than there are intervals."""
 
 COLUMNS = (*PEOPLE, "node", "currency")
-_STEPS = ("year", "month", "day", "hour")
-_FIRST = (1, 1, 0, 0, 0, 0)
-"""Month, day, hour and so on of when a year begins; of these, a shorter step has fewer to begin with."""
 
 
 def answering(edges: Sequence[datetime], columns: Collection[str]) -> Kind | None:
     """The kind that is exact for buckets with these edges and keeps these columns apart; None where none is."""
-    fits = (kind for kind in KINDS if {*columns} <= {*kind.columns} and all(_begins(kind.step, at) for at in edges))
-    return next(fits, None)
+    keeping = (kind for kind in KINDS if {*columns} <= {*kind.columns})
+    return next((kind for kind in keeping if all(_begin(kind.step, at) == at for at in edges)), None)
 
 
-def _begins(step: str, at: datetime) -> bool:
-    """Whether one of these steps of UTC begins at that moment."""
-    at, shorter = at.astimezone(UTC), _STEPS.index(step)
-    return (at.month, at.day, at.hour, at.minute, at.second, at.microsecond)[shorter:] == _FIRST[shorter:]
+def tiles(kind: Kind, since: datetime, until: datetime) -> list[tuple[Kind, datetime, datetime]]:
+    """The time between, in which `kind` is exact, and what is cheapest to read: of days, weeks where they are whole."""
+    weeks = next((one for one in KINDS if one.step == "week" and one.columns == kind.columns), None)
+    first, last = _begin("week", since + timedelta(days=6)), _begin("week", until)
+    if kind.step != "day" or not weeks or first >= last:
+        return [(kind, since, until)]
+    return [(kind, since, first), (weeks, first, last), (kind, last, until)]
+
+
+def _begin(step: str, at: datetime) -> datetime:
+    """Of the step of UTC in which that moment lies."""
+    hour = at.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+    day = hour.replace(hour=0)
+    return {
+        "hour": hour,
+        "day": day,
+        "week": day - timedelta(days=day.weekday()),
+        "month": day.replace(day=1),
+        "year": day.replace(month=1, day=1),
+    }[step]
 
 
 PARTS = """
