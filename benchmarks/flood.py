@@ -12,6 +12,7 @@ from benchmarks.berth import Berth
 from benchmarks.engine import Engine
 from benchmarks.pages import Pages
 from benchmarks.polling import until
+from benchmarks.processes import memory
 from benchmarks.rounds import Result
 from deploy.screen import Stopped, say
 from runtimes.lines import CUT_MARK
@@ -54,7 +55,7 @@ class Flood:
         self.agent = self.own.pid("agent")
         self.quiet = self.submit(["bash", "-c", AT_REST])
         until(lambda: self.written(self.quiet) == 2000, "The log of the job at rest")
-        self.before = self.memory()
+        self.before = memory(self.agent)
 
     def submit(self, command: Sequence[str]) -> str:
         return str(self.own.ask("POST", "jobs/", {"template": TEMPLATE, "command": list(command)})["id"])
@@ -69,11 +70,6 @@ class Flood:
 
     def written(self, pk: str) -> int:
         return int(self.log(pk)["next_after"])
-
-    def memory(self, what: str = "VmRSS") -> int:
-        """MiB of the agent now; or, with VmHWM, the most it ever had."""
-        rows = Path(f"/proc/{self.agent}/status").read_text().splitlines()
-        return next(int(row.split()[1]) for row in rows if row.startswith(f"{what}:")) // 1024
 
     def run(self) -> None:
         say(f"  A job writes {self.lines:,} lines")
@@ -90,7 +86,7 @@ class Flood:
         self._compare(pk)
         self.cost["lines a second, from the click to the end of the log"] = f"{self.lines / took:,.0f}"
         self.cost["memory of the agent before"] = f"{self.before} MiB"
-        self.cost["at most"] = f"{self.memory('VmHWM')} MiB"
+        self.cost["at most"] = f"{memory(self.agent, 'VmHWM')} MiB"
         say(f"  {took:.0f} s; {self.cost}; { ({name: f'{found[-1]:.0f} ms' for name, found in self.samples.items()}) }")
 
     def watch(self, pk: str, began: float, paths: Mapping[str, str]) -> None:
@@ -101,7 +97,7 @@ class Flood:
                 self.pages.get(name, path)
             if time.monotonic() - said > SAY_SECONDS:
                 said = time.monotonic()
-                say(f"  {said - began:5.0f} s   {self.written(pk):,} lines kept, agent {self.memory()} MiB")
+                say(f"  {said - began:5.0f} s   {self.written(pk):,} lines kept, agent {memory(self.agent)} MiB")
             if said - began > LONGEST_SECONDS:
                 raise Stopped(f"It was not over after {LONGEST_SECONDS:.0f} seconds.")
             time.sleep(0.5)
@@ -146,4 +142,4 @@ def _endless(flood: Flood, gib: int) -> dict[str, str]:
     if len(lines) != 1 or not lines[0].endswith(CUT_MARK) or len(page) > 1024**2:
         raise Stopped(f"Of one endless line came {len(lines)}, the page has {len(page):,} characters.")
     say(f"  One line, cut at 8 KiB; exit code {EXIT_CODE}")
-    return {f"seconds for a line of {gib} GiB": f"{took:.0f}", "then at most": f"{flood.memory('VmHWM')} MiB"}
+    return {f"seconds for a line of {gib} GiB": f"{took:.0f}", "then at most": f"{memory(flood.agent, 'VmHWM')} MiB"}

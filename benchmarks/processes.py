@@ -47,6 +47,17 @@ def temporary_folder() -> Iterator[Path]:
             raise Stopped("\n".join([*lines, str(stopped)])) from None
 
 
+def memory(pid: int, what: str = "VmRSS") -> int:
+    """MiB that a process has now; or, with VmHWM, the most it ever had."""
+    rows = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(int(row.split()[1]) for row in rows if row.startswith(f"{what}:")) // 1024
+
+
+def children(pid: int) -> list[int]:
+    """The processes that one has started."""
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
 @contextmanager
 def running(
     command: Sequence[str], port: int, log: Path, environment: Mapping[str, str] | None = None

@@ -6,6 +6,7 @@ from functools import partial
 
 from benchmarks import berth
 from benchmarks.pages import LEAST, LEAST_PATH, milliseconds
+from benchmarks.processes import children, memory
 from benchmarks.rounds import Result, take_turns
 from deploy.screen import say
 
@@ -50,7 +51,9 @@ def measure(rounds: int, intervals: int) -> Result:
         pages = {name: (who, f"/usage/?{query}") for name, (who, query) in PAGES.items()} | OTHERS
         contenders |= {name: partial(most, path, cookies[who]) for name, (who, path) in pages.items()}
         samples = take_turns(contenders, rounds)
+        most_memory = max(memory(pid, "VmHWM") for pid in children(own.pid("web")))
     slowest = max(statistics.median(taken) for name, taken in samples.items() if name != LEAST)
     facts["the slowest page, in the median"] = f"{slowest:.0f} ms"
+    facts["memory of a process that answers, at most"] = f"{most_memory} MiB"
     question = f"A page of usage and cost among {intervals:,} intervals, 95th percentile"
     return Result("usage", question, "ms", LEAST, samples, facts | {"requests": str(TURN)})
