@@ -354,6 +354,20 @@ def tab_to(page: Page, text: str) -> None:
     pytest.fail(f"“{text}” is not reached with Tab.")
 
 
+def test_the_menu_stays_in_sight_and_all_of_it_can_be_reached(visit: Visit) -> None:
+    """However long the page is, and in a window that is lower than the menu."""
+    page = visit("admin")
+    page.set_viewport_size({"width": 1000, "height": 480})
+    page.goto("/usage/")
+    page.keyboard.press("End")
+    expect(page.get_by_role("heading", level=1)).not_to_be_in_viewport()
+    expect(page.locator(".side")).to_be_in_viewport(ratio=1)
+    last = page.locator(".side > nav a").last
+    last.scroll_into_view_if_needed()
+    expect(last).to_be_in_viewport(ratio=1)
+    expect(page.locator(".side .account summary")).to_be_in_viewport(ratio=1)
+
+
 def test_a_launch_needs_no_mouse(berth: Berth, visit: Visit) -> None:
     page = visit("scientist")
     page.keyboard.press("Tab")
