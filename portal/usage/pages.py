@@ -31,6 +31,8 @@ PAGE = "usage"
 LAYERS = 5
 OTHERS, EVERYTHING = "others", "everything"
 ROWS = 100
+MOST_READ = 20_000
+"""So many intervals are added up in a moment."""
 MOST_WAITS = 500
 BY = {
     "user": "Person",
@@ -101,7 +103,9 @@ def page(user: User, wanted: Asked) -> dict[str, Any]:
     found = _by_time(scope, buckets, over)
     steps = _steps(wanted, period.step, buckets, found)
     whole = reports.total(steps.sums)
-    grouped, many = _split(scope, (period.since, period.until), wanted.by)
+    split = reports.sums(scope, [(period.since, period.until)], [wanted.by], most=ROWS + 1, at_most=MOST_READ)
+    grouped = reports.by_group(split)
+    many = not grouped and any(whole.held.values())
     names = _names(wanted.by, [value for (value,) in grouped])
     layers = _layers(wanted, buckets, list(names)[:LAYERS])
     rest = EVERYTHING if many else OTHERS if len(names) > LAYERS else ""
@@ -127,19 +131,12 @@ def page(user: User, wanted: Asked) -> dict[str, Any]:
         "by": BY[wanted.by],
         "rows": _rows(grouped, wanted, names, period),
         "more": len(grouped) > ROWS,
-        "many": f"{reports.MOST_READ:,}" if many else "",
+        "many": f"{MOST_READ:,}" if many else "",
         "export": wanted.link(),
         "saved": saved_views.of(user, PAGE, wanted.query()),
         "query": dict(parse_qsl(wanted.query())),
         **_budgets(wanted),
     }
-
-
-def _split(scope: Scope, bucket: Bucket, by: str) -> tuple[dict[tuple[str, ...], Sum], bool]:
-    """The most expensive; nothing, and True, where that would take long to add up."""
-    if reports.reads_many(scope, bucket, [by]):
-        return {}, True
-    return reports.by_group(reports.sums(scope, [bucket], [by], most=ROWS + 1)), False
 
 
 def _over(period: Period) -> Period:

@@ -50,9 +50,6 @@ NONE = {
 ALLOCATED = {"user": "user__username", "team": "team__slug"}
 """Of these, what allocations are narrowed by, and how they say it."""
 
-MOST_READ = 20_000
-"""So many intervals are added up in a moment."""
-
 PIECE = ("meter", "quantity", "price_per_hour", "started_at", "ended_at", "measured", "used")
 
 Bucket = tuple[datetime, datetime]
@@ -173,7 +170,7 @@ cut AS (
         trunc(date_part('epoch', ended_at - started_at))::bigint AS whole
     FROM ({each}) AS interval CROSS JOIN asked CROSS JOIN LATERAL {numbers} AS bucket (number)
 ),
-part AS (SELECT cut.*, {parts} FROM cut WHERE stop > start),
+part AS (SELECT cut.*, {parts} FROM cut WHERE stop > start{few}),
 found AS (
     SELECT number, {found}{columns} FROM part
     {totals}
@@ -183,17 +180,26 @@ GROUP BY number{columns} ORDER BY sum(spent) DESC, number{columns} LIMIT %s
 """
 """The parts of intervals by the number of the bucket they lie in."""
 
+FEW = " AND (SELECT count(*) FROM intervals) <= {at_most}"
+"""No part at all, where there are more."""
+
 TOTALS = """
 UNION ALL SELECT width_bucket(started_at, starts), {summed}{columns} FROM ({totals}) AS total, asked
 """
 
 
 def sums(
-    scope: Scope, buckets: Sequence[Bucket], groups: Sequence[str] = (), *, most: int | None = None
+    scope: Scope,
+    buckets: Sequence[Bucket],
+    groups: Sequence[str] = (),
+    *,
+    most: int | None = None,
+    at_most: int | None = None,
 ) -> dict[Key, Sum]:
     """By begin of the bucket and values of the groups, the `most` expensive of what there is. One query.
 
-    `groups` are names of GROUPS. Raises KeyError for another.
+    There is nothing if no total answers, and more than `at_most` intervals had to be added up. `groups` are names of
+    GROUPS. Raises KeyError for another.
     """
     if not buckets or scope.teams == ():
         return {}
@@ -201,38 +207,27 @@ def sums(
     by = list(dict.fromkeys(GROUPS[name] for name in groups))
     now = clock.now().replace(microsecond=0)
     kind = _answering(scope, buckets, by)
-    columns = "".join(f', "{name}"' for name in by)
-    intervals, given = _sql(_read(scope, starts[0], stops[-1], kind).values_list(*PIECE, *by))
-    summed = ""
-    for step, since, until in _tiles(kind, buckets):
-        rows = scope.totals(step).filter(started_at__gte=since, started_at__lt=until)
-        inner, more = _sql(rows.values_list("started_at", *SUMMED, *by))
-        summed += TOTALS.format(summed=", ".join(SUMMED), columns=columns, totals=inner)
-        given += more
+    rows = _read(scope, starts[0], stops[-1], kind).values_list(*PIECE, *by)
+    at_most = None if kind else at_most
+    intervals, given = _sql(rows if at_most is None else rows[: at_most + 1])
+    summed, more = _summed(scope, kind, buckets, by) if kind else ("", ())
     with connection.cursor() as cursor:
         query = SUMS.format(
             intervals=intervals,
             **_pieces(by, len(buckets)),
             parts=PARTS,
+            few="" if at_most is None else FEW.format(at_most=at_most),
             found=", ".join(f"{what} AS {name}" for name, what in SUMMED.items()),
             sums=", ".join(f"sum({name}) AS {name}" for name in SUMMED),
-            columns=columns,
+            columns=_further(by),
             totals=summed,
         )
-        cursor.execute(query, [now, starts, stops, *given, most])
+        cursor.execute(query, [now, starts, stops, *given, *more, most])
         found = cursor.fetchall()
     return {
         (starts[number - 1], tuple(values[len(SUMMED) :])): _sum(dict(zip(SUMMED, values, strict=False)))
         for number, *values in found
     }
-
-
-def reads_many(scope: Scope, bucket: Bucket, groups: Sequence[str]) -> bool:
-    """Whether no total answers, and more than MOST_READ intervals would be read. At most one query."""
-    if _answering(scope, [bucket], [GROUPS[name] for name in groups]):
-        return False
-    since, until = bucket
-    return scope.intervals().filter(started_at__lt=until, ended_at__gt=since)[MOST_READ:].exists()
 
 
 def _answering(scope: Scope, buckets: Sequence[Bucket], by: Sequence[str]) -> Kind | None:
@@ -242,12 +237,22 @@ def _answering(scope: Scope, buckets: Sequence[Bucket], by: Sequence[str]) -> Ki
     return totals.answering(edges, {*by, *scope.columns()})
 
 
-def _tiles(kind: Kind | None, buckets: Sequence[Bucket]) -> list[tuple[Kind, datetime, datetime]]:
-    """What totals to read; those that reach over several days only where no bucket ends amid them."""
-    if not kind:
-        return []
+def _summed(scope: Scope, kind: Kind, buckets: Sequence[Bucket], by: Sequence[str]) -> tuple[str, tuple[Any, ...]]:
+    """The totals to add, and what the query is given; several days together only where no bucket ends amid them."""
     since, until = buckets[0][0], buckets[-1][1]
-    return totals.tiles(kind, since, until) if len(buckets) == 1 else [(kind, since, until)]
+    tiles = totals.tiles(kind, since, until) if len(buckets) == 1 else [(kind, since, until)]
+    query, given = "", ()
+    for step, first, last in tiles:
+        rows = scope.totals(step).filter(started_at__gte=first, started_at__lt=last)
+        inner, more = _sql(rows.values_list("started_at", *SUMMED, *by))
+        query += TOTALS.format(summed=", ".join(SUMMED), columns=_further(by), totals=inner)
+        given += more
+    return query, given
+
+
+def _further(columns: Sequence[str]) -> str:
+    """As they go on in a list of columns."""
+    return "".join(f', "{name}"' for name in columns)
 
 
 def _pieces(by: Sequence[str], buckets: int) -> dict[str, str]:

@@ -17,7 +17,7 @@ from environments.models import Workspace
 from portal.compute.models import Allocation
 from portal.lib import clock
 from portal.lib.spreadsheets import lines
-from portal.usage import reports
+from portal.usage import pages
 from tests.conftest import People
 from tests.usage.test_metering import T0, interval
 
@@ -199,7 +199,7 @@ def test_how_long_things_waited_is_of_whom_the_page_is_narrowed_to(people: Peopl
 def test_what_would_take_long_to_add_up_says_what_to_choose(
     people: People, used: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reports, "MOST_READ", 2)  # each of the three has an interval of cores and one of memory
+    monkeypatch.setattr(pages, "MOST_READ", 2)  # each of the three has an interval of cores and one of memory
     lead = enter(people.luis)
     page = shown(lead, "?scope=team:vision&period=7&by=owner")
     assert "More than 2 records of usage would have to be added up." in page and "churn" not in page
