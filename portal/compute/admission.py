@@ -6,7 +6,7 @@ from datetime import timedelta
 from functools import cached_property
 from typing import Any
 
-from django.db import connection, transaction
+from django.db import transaction
 
 from portal.accounts.access import default_team, teams_of
 from portal.accounts.models import Team, User
@@ -17,7 +17,7 @@ from portal.compute.models import GIB, Allocation, GpuDevice, GpuHold, Size
 from portal.compute.placement import Need, Room, best, empty_rooms, promise, rooms
 from portal.compute.states import HEAD_START, Phase, Rank
 from portal.compute.transitions import move
-from portal.lib import clock
+from portal.lib import clock, locks
 from portal.lib.words import plain
 from portal.quotas.models import gpu_words
 
@@ -164,8 +164,7 @@ def _limited(need: Need, asks: _Newcomer, limits: Limits) -> Availability | None
 
 def alone() -> None:
     """Until the caller's transaction ends nothing is placed by others; what they placed before is seen."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
+    locks.take(_LOCK)
 
 
 @transaction.atomic

@@ -5,11 +5,11 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from celery.exceptions import SoftTimeLimitExceeded
-from django.db import connection, transaction
+from django.db import transaction
 
 from portal.compute import admission
 from portal.compute.models import Allocation, Heartbeat
-from portal.lib import clock
+from portal.lib import clock, locks
 
 logger = logging.getLogger(__name__)
 
@@ -45,10 +45,8 @@ def tick(name: str, look: Callable[[str], None]) -> None:
 @transaction.atomic
 def _due() -> list[str]:
     """Allocations to look at now. The lock keeps two tickers from picking the same ones."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [_LOCK])
-        if not cursor.fetchone()[0]:
-            return []
+    if not locks.try_to_take(_LOCK):
+        return []
     due = Allocation.objects.filter(next_look_at__lte=clock.now()).order_by("next_look_at")
     ids = list(due.values_list("pk", flat=True)[:BATCH])
     Allocation.objects.filter(pk__in=ids).update(next_look_at=clock.now() + timedelta(seconds=5))
