@@ -103,12 +103,9 @@ def page(user: User, wanted: Asked) -> dict[str, Any]:
     found = _by_time(scope, buckets, over)
     steps = _steps(wanted, period.step, buckets, found)
     whole = reports.total(steps.sums)
-    split = reports.sums(scope, [(period.since, period.until)], [wanted.by], most=ROWS + 1, at_most=MOST_READ)
-    grouped = reports.by_group(split)
+    grouped = _split(scope, period, wanted.by)
     many = not grouped and any(whole.held.values())
     names = _names(wanted.by, [value for (value,) in grouped])
-    layers = _layers(wanted, buckets, list(names)[:LAYERS])
-    rest = EVERYTHING if many else OTHERS if len(names) > LAYERS else ""
     return {
         "asked": wanted,
         "choices": _links(wanted, "scope", {one.slug: one.label for one in wanted.choices}, wanted.scope.slug),
@@ -126,7 +123,7 @@ def page(user: User, wanted: Asked) -> dict[str, Any]:
         "waits": _waits(scope, period),
         "running": running_now.running(wanted.scope.scope),
         "looks_after": wanted.scope.slug != access.MINE,
-        "spent_bars": charts.spent(steps, [(names[value], sums) for value, sums in layers.items()], rest),
+        "spent_bars": charts.spent(steps, _layers(wanted, buckets, names), _rest(names, many)),
         "gpu_bars": charts.gpu_hours(steps),
         "by": BY[wanted.by],
         "rows": _rows(grouped, wanted, names, period),
@@ -137,6 +134,12 @@ def page(user: User, wanted: Asked) -> dict[str, Any]:
         "query": dict(parse_qsl(wanted.query())),
         **_budgets(wanted),
     }
+
+
+def _split(scope: Scope, period: Period, by: str) -> dict[tuple[str, ...], Sum]:
+    """The most expensive; nothing, where that would take long to add up."""
+    found = reports.sums(scope, [(period.since, period.until)], [by], most=ROWS + 1, at_most=MOST_READ)
+    return reports.by_group(found)
 
 
 def _over(period: Period) -> Period:
@@ -172,10 +175,16 @@ def _period_words(name: str) -> dict[str, str]:
     return {name: words.day(period.since) if period.days == 1 else f"{period.since:%B %Y}"}
 
 
-def _layers(wanted: Asked, buckets: Sequence[Bucket], shown: Sequence[str]) -> dict[str, list[Sum]]:
-    """What these groups used in each bucket."""
+def _layers(wanted: Asked, buckets: Sequence[Bucket], names: Mapping[str, str]) -> list[tuple[str, list[Sum]]]:
+    """What the first of these groups used in each bucket, by their names."""
+    shown = list(names)[:LAYERS]
     found = reports.sums(_scope(wanted, **{wanted.by: shown}), buckets, [wanted.by]) if shown else {}
-    return {value: [found.get((start, (value,)), Sum()) for start, _ in buckets] for value in shown}
+    return [(names[value], [found.get((start, (value,)), Sum()) for start, _ in buckets]) for value in shown]
+
+
+def _rest(names: Mapping[str, str], many: bool) -> str:
+    """What the layers leave, if anything."""
+    return EVERYTHING if many else OTHERS if len(names) > LAYERS else ""
 
 
 def _budgets(wanted: Asked) -> dict[str, Any]:

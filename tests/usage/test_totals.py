@@ -4,6 +4,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
+from importlib import import_module
 from itertools import pairwise
 from typing import Any
 
@@ -93,6 +94,31 @@ def test_every_answer_is_that_of_the_ledger_before_amid_and_after() -> None:
     assert not Unsummed.objects.exists() and UsageTotal.objects.exists()
     assert answers() == right
     assert totals.differences() == {}
+
+
+def test_kinds_that_came_later_are_made_of_finer_ones() -> None:
+    a_ledger()
+    totals.add_up()
+    UsageTotal.objects.filter(kind__in=("user-year", "all-day")).delete()
+    assert [*totals.differences()] == ["user-year", "all-day"]
+    later = import_module("portal.usage.migrations.0010_years_of_people")
+    with connection.cursor() as cursor:
+        for operation in later.Migration.operations:
+            cursor.execute(operation.sql)
+    assert totals.differences() == {}
+
+
+def test_where_kinds_changed_the_ledger_answers_until_all_is_added_up_anew() -> None:
+    a_ledger()
+    before = answers()
+    totals.add_up()
+    UsageTotal.objects.filter(kind="user-week").delete()
+    changed = import_module("portal.usage.migrations.0012_more_kinds")
+    with connection.cursor() as cursor:
+        cursor.execute(changed.ANEW)
+    assert not UsageTotal.objects.exists() and answers() == before
+    totals.add_up()
+    assert totals.differences() == {} and answers() == before
 
 
 def test_what_is_open_counts_and_comes_to_the_totals_when_it_closes() -> None:

@@ -7,7 +7,7 @@ from django.db import migrations
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('usage', '0010_more_kinds'),
+        ('usage', '0010_years_of_people'),
     ]
 
     operations = [

@@ -9,5 +9,5 @@ INSERT INTO usage_unsummed SELECT id FROM usage_usageinterval WHERE ended_at IS 
 
 
 class Migration(migrations.Migration):
-    dependencies = [("usage", "0009_measured_use")]
+    dependencies = [("usage", "0011_intervals_by_time")]
     operations = [migrations.RunSQL(ANEW, migrations.RunSQL.noop)]
